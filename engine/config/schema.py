@@ -1,0 +1,218 @@
+"""The config: one TOML file is one run.
+
+Every field's description is at once the comment a template teaches with, the hover text of the JSON schema and
+the wizard's help line. A key is here only if it works. Checks that look at two fields live in `checks.py`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+
+
+class Section(BaseModel):
+    """A table of the TOML file: unknown keys, wrong types and non-finite numbers are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Run(Section):
+    """Where the run lives and what makes it repeatable."""
+
+    name: str | None = Field(
+        None,
+        pattern=RUN_NAME,
+        description="Name of the run and of its directory; the config file's name when absent.",
+    )
+    dir: Text = Field("runs", description="Directory that holds all runs.")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="Seed of the data order, of the eval split and of dropout."
+    )
+
+
+class Lora(Section):
+    """Low-rank adapters on a frozen base: the reference is the base with the adapter switched off."""
+
+    rank: int = Field(16, ge=1, le=1024, description="Rank of each adapter: its capacity.")
+    alpha: float = Field(
+        32.0, gt=0, description="Scale of the adapter: its output is multiplied by alpha / rank."
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Dropout on the adapter's input; above 0 prompts are not shared."
+    )
+    targets: list[Text] | Literal["all-linear"] = Field(
+        "all-linear", description="Names of the modules to adapt, or all linear layers but the head."
+    )
+
+
+class Model(Section):
+    """The model to train: it is also the reference."""
+
+    source: Literal["hub", "local", "builtin"] = Field(
+        "hub",
+        description="Where the model comes from: the Hugging Face hub, a folder or GGUF file, or built in.",
+    )
+    id: Text = Field(description="Repo id, folder, .gguf file, or the name of a built-in model.")
+    revision: Text | None = Field(None, description="Branch, tag or commit of a hub repo.")
+    dtype: Literal["bfloat16", "float32"] = Field(
+        "bfloat16",
+        description="Type the model computes in and is exported in; the weights trained are always fp32.",
+    )
+    trust_remote_code: bool = Field(
+        False, description="Run Python code that ships with the model. Only for authors you trust."
+    )
+    lora: Lora | None = Field(
+        None, description="Train adapters and leave the model frozen; absent: train it all."
+    )
+
+
+class Source(Section):
+    """One place preference pairs are read from."""
+
+    source: Literal["hub", "local", "builtin"] = Field(
+        "hub", description="Where the pairs come from: the Hugging Face hub, files, or built in."
+    )
+    path: Text = Field(description="Repo id, a file, a folder of files, or the name of a built-in set.")
+    split: Text = Field("train", description="Split to read of a hub dataset.")
+    revision: Text | None = Field(None, description="Branch, tag or commit of a hub dataset.")
+    format: Text = Field("auto", description="Layout of a row, or auto to detect it.")
+    limit: int | None = Field(None, ge=1, description="Read at most this many rows, from the first.")
+
+
+class Data(Section):
+    """Preference pairs and how they become tokens."""
+
+    max_length: int = Field(1024, ge=8, description="Most tokens of a prompt with one completion.")
+    max_prompt_length: int = Field(
+        512, ge=1, description="Most tokens of a prompt; a longer one keeps its end."
+    )
+    too_long: Literal["truncate", "drop"] = Field(
+        "truncate",
+        description="What happens to a pair over these lengths: cut it (counted), or drop it (counted).",
+    )
+    eval_fraction: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="Share of the pairs held out for evaluation; equal prompts stay together.",
+    )
+    chat_template: Text | None = Field(
+        None, description="File with a Jinja chat template, for a model that has none or another."
+    )
+    sources: list[Source] = Field(min_length=1, description="Where the pairs come from; several are joined.")
+
+
+class Objective(Section):
+    """What is minimised."""
+
+    loss: Literal["sigmoid", "ipo", "hinge"] = Field(
+        "sigmoid", description="Preference loss: sigmoid is DPO, with label_smoothing conservative DPO."
+    )
+    beta: float = Field(
+        0.1,
+        gt=0,
+        le=100,
+        description="Strength of the pull towards the reference: higher stays closer to it.",
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="Share of pairs assumed to be labelled the wrong way round; for sigmoid.",
+    )
+
+
+class Optimizer(Section):
+    """AdamW on fp32 weights."""
+
+    learning_rate: float = Field(
+        5e-7, gt=0, le=1, description="Peak learning rate: about 5e-7 for a full model, 1e-5 for LoRA."
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "cosine", description="Course of the learning rate after the warm-up; all but constant end at 0."
+    )
+    warmup_ratio: float = Field(
+        0.1, ge=0, lt=1, description="Share of the steps in which the learning rate rises from 0 to its peak."
+    )
+    weight_decay: float = Field(
+        0.0, ge=0, le=1, description="AdamW's decay of the weights; none on norms and biases."
+    )
+    max_grad_norm: float = Field(
+        1.0, ge=0, description="Gradients are scaled down to this L2 norm; 0 never does."
+    )
+
+
+class Train(Section):
+    """How long, in which portions, and what is written down on the way."""
+
+    epochs: float = Field(1.0, gt=0, le=1000, description="Passes over the pairs.")
+    max_steps: int | None = Field(
+        None,
+        ge=1,
+        description="Optimiser steps, whatever the epochs; goes round the pairs as often as needed.",
+    )
+    pairs_per_step: int = Field(
+        16, ge=1, description="Pairs in one optimiser step over all devices: the batch size."
+    )
+    tokens_per_pack: int = Field(
+        4096,
+        ge=16,
+        description="Most tokens in one forward pass: lower needs less memory, and changes no result.",
+    )
+    share_prompt: bool = Field(
+        True, description="Compute a prompt once for both of its completions, where the model allows it."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Recompute activations in the backward pass: less memory, about a third slower."
+    )
+    log_every: int = Field(1, ge=1, description="Steps between two step events.")
+    eval_every: int | None = Field(
+        None, ge=1, description="Steps between two evaluations; absent: at every save."
+    )
+    save_every: int | None = Field(
+        None, ge=1, description="Steps between two checkpoints; absent: only the last."
+    )
+    keep: int = Field(2, ge=1, description="Checkpoints kept; the best and the newest are never pruned.")
+
+
+class Launch(Section):
+    """What starts the training processes."""
+
+    launcher: Literal["local"] = Field("local", description="This machine.")
+    devices: int = Field(1, ge=1, le=1, description="Training processes, one a device.")
+
+
+class Export(Section):
+    """The Hugging Face model written at the end of the run."""
+
+    enabled: bool = Field(
+        True, description="Export when the training ends; `dpo-tui export` does it at any time."
+    )
+    to: Text | None = Field(None, description="Folder of the export; absent: `export` in the run directory.")
+    checkpoint: Literal["latest", "best"] = Field(
+        "latest", description="Which checkpoint: the newest, or the best by eval loss."
+    )
+    dtype: Literal["bfloat16", "float16", "float32"] | None = Field(
+        None, description="Type of the exported weights; absent: the model's dtype."
+    )
+    adapter: bool = Field(False, description="Export a LoRA adapter alone, not merged into its base.")
+    push: Text | None = Field(
+        None, description="Repo id on the hub to upload to; absent: nothing is uploaded."
+    )
+    private: bool = Field(True, description="Make the uploaded repo private.")
+
+
+class Config(Section):
+    """A whole run."""
+
+    run: Run = Run()
+    model: Model
+    data: Data
+    objective: Objective = Objective()
+    optimizer: Optimizer = Optimizer()
+    train: Train = Train()
+    launch: Launch = Launch()
+    export: Export = Export()
