@@ -1,0 +1,131 @@
+"""Which pairs go into which pack, on which rank, at which step: a pure function of seed, lengths and world size.
+
+Nothing here has state, so resuming at step s is asking for step s. The unit is a *pack*: the pairs of one forward
+pass. Pairs of a step are dealt onto `world_size * k` packs, longest first onto the emptiest (LPT scheduling,
+Graham 1969), with the smallest k at which all packs fit `tokens_per_pack`; every rank runs the same k, so that
+collective operations stay aligned.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Lengths = NDArray[np.int32]  # [pairs, 5]: see LENGTH_COLUMNS
+Pack = tuple[int, ...]  # indices of pairs
+
+LENGTH_COLUMNS = ("chosen", "rejected", "chosen_start", "rejected_start", "shared")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPlan:
+    """One optimiser step: `packs[rank][i]` is the i-th pack of a rank. `epoch` counts pairs seen after the step."""
+
+    step: int
+    epoch: float
+    pairs: int
+    packs: tuple[tuple[Pack, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How many steps there are, and the order of the pairs in each."""
+
+    pairs: int
+    pairs_per_step: int
+    seed: int
+    epochs: float = 1.0
+    max_steps: int | None = None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(self.pairs / self.pairs_per_step)
+
+    @property
+    def total_steps(self) -> int:
+        """`max_steps` wins over `epochs`; a fraction of an epoch is rounded up to a whole step."""
+        if self.max_steps is not None:
+            return self.max_steps
+        return max(1, math.ceil(self.epochs * self.steps_per_epoch - 1e-9))
+
+    def pairs_of(self, step: int) -> tuple[float, NDArray[np.int64]]:
+        """Epoch reached after `step` (from 1), and the pairs it trains on; an epoch's last step may have fewer."""
+        epoch, position = divmod(step - 1, self.steps_per_epoch)
+        start = position * self.pairs_per_step
+        members = epoch_order(self.seed, epoch, self.pairs)[start : start + self.pairs_per_step]
+        return epoch + (start + len(members)) / self.pairs, members
+
+    def visited(self) -> NDArray[np.int64]:
+        """Every pair the schedule will train on, once, in the order of the first visit."""
+        if self.total_steps >= self.steps_per_epoch:
+            return epoch_order(self.seed, 0, self.pairs)
+        return epoch_order(self.seed, 0, self.pairs)[: self.total_steps * self.pairs_per_step]
+
+
+def epoch_order(seed: int, epoch: int, pairs: int) -> NDArray[np.int64]:
+    """A permutation of the pairs, the same on every machine for the same seed and epoch."""
+    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(pairs)
+
+
+def pack_tokens(lengths: Lengths, share_prefix: bool) -> NDArray[np.int64]:
+    """Input tokens of each pair in a pack: the last token of a sequence is a target, never an input."""
+    tokens: NDArray[np.int64] = lengths[:, 0].astype(np.int64) + lengths[:, 1] - 2
+    return tokens - shared_tokens(lengths) if share_prefix else tokens
+
+
+def shared_tokens(lengths: Lengths) -> NDArray[np.int64]:
+    """Input tokens the two sequences of a pair have in common."""
+    shortest = np.minimum(lengths[:, 0], lengths[:, 1]) - 1
+    return np.minimum(lengths[:, 4], shortest).astype(np.int64)
+
+
+def deal(tokens: Sequence[int], bins: int) -> list[list[int]]:
+    """Deal items onto `bins`, longest first onto the emptiest; items keep their order within a bin."""
+    loads = [0] * bins
+    dealt: list[list[int]] = [[] for _ in range(bins)]
+    for item in sorted(range(len(tokens)), key=lambda i: (-tokens[i], i)):
+        emptiest = min(range(bins), key=lambda b: (loads[b], b))
+        loads[emptiest] += tokens[item]
+        dealt[emptiest].append(item)
+    return [sorted(items) for items in dealt]
+
+
+def pack(tokens: Sequence[int], world_size: int, tokens_per_pack: int) -> list[list[int]]:
+    """Items onto the fewest `world_size * k` packs of at most `tokens_per_pack`; an item over it stands alone.
+
+    With fewer items than ranks some packs are empty: the rank then contributes nothing to the step.
+    """
+    capacity = max(tokens_per_pack, max(tokens, default=0))
+    k = max(1, math.ceil(sum(tokens) / (world_size * capacity)))
+    while True:
+        dealt = deal(tokens, world_size * k)
+        if all(sum(tokens[i] for i in items) <= capacity for items in dealt):
+            return dealt
+        k += 1
+
+
+def plan_step(
+    schedule: Schedule, tokens: NDArray[np.int64], step: int, world_size: int, tokens_per_pack: int
+) -> StepPlan:
+    """The packs of `step` (from 1) for every rank."""
+    epoch, members = schedule.pairs_of(step)
+    dealt = pack([int(t) for t in tokens[members]], world_size, tokens_per_pack)
+    packs = [tuple(int(members[i]) for i in items) for items in dealt]
+    per_rank = tuple(tuple(packs[rank::world_size]) for rank in range(world_size))
+    return StepPlan(step=step, epoch=epoch, pairs=len(members), packs=per_rank)
+
+
+def packs_in_order(members: Sequence[int], tokens: NDArray[np.int64], tokens_per_pack: int) -> Iterator[Pack]:
+    """Packs filled one after the other, for passes without an optimiser: evaluation and the reference."""
+    current: list[int] = []
+    load = 0
+    for pair in members:
+        if current and load + int(tokens[pair]) > tokens_per_pack:
+            yield tuple(current)
+            current, load = [], 0
+        current.append(int(pair))
+        load += int(tokens[pair])
+    if current:
+        yield tuple(current)

@@ -1,0 +1,146 @@
+"""The model as the trainer sees it: a pack in, the log-probability of each sequence out.
+
+Three ways to compute it, from fastest to plainest, all exact:
+
+* `shared`: packed, each pair's common prefix computed once
+* `packed`: packed, chosen and rejected as segments of their own
+* `single`: each sequence through the model's own forward pass, for models the attention back ends cannot serve
+
+`choose_mode` tries the first pair in each and says in words why it stepped down.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from engine import attention
+from engine.data.pairs import Pair
+from engine.kernels.logprob import linear_logprob
+from engine.layout import PackLayout, lay_out
+from engine.models.adapters import adapter_disabled
+
+Mode = Literal["shared", "packed", "single"]
+
+
+class Policy(nn.Module):
+    """Wraps a causal language model; `forward` is what gradients and process groups are wrapped around."""
+
+    def __init__(self, model: nn.Module, mode: Mode = "shared") -> None:
+        """`model` is a transformers causal LM, or a peft model around one."""
+        super().__init__()
+        self.model = model
+        self.mode: Mode = mode
+        self.native_attention: str = self.base.config._attn_implementation or "eager"
+        self.use_mode(mode)
+
+    @property
+    def base(self) -> PreTrainedModel:
+        """The transformers model, adapters or not."""
+        model: PreTrainedModel = (
+            self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        )
+        return model
+
+    @property
+    def shares_prefix(self) -> bool:
+        return self.mode == "shared"
+
+    def use_mode(self, mode: Mode) -> None:
+        """Switch the attention the model runs on."""
+        self.mode = mode
+        self.base.set_attn_implementation(self.native_attention if mode == "single" else attention.NAME)
+
+    def lay_out(self, pairs: Sequence[Pair]) -> PackLayout:
+        """The pack this policy wants for `pairs`, on its device."""
+        return lay_out(pairs, self.shares_prefix).to(self.base.device)
+
+    def forward(self, pack: PackLayout) -> Tensor:
+        """fp32 [2B]: summed log-probability of each completion, chosen at 2i and rejected at 2i + 1."""
+        logps = self._single(pack) if self.mode == "single" else self._packed(pack)
+        total = torch.zeros(pack.sequences, dtype=torch.float32, device=logps.device)
+        return total.index_add(0, pack.sequence, logps)
+
+    def _packed(self, pack: PackLayout) -> Tensor:
+        """[N] log-probabilities of the targets, only their rows going through the head."""
+        hidden = self._hidden(pack.input_ids, position_ids=pack.position_ids, pack_segments=pack.segments)
+        return self._head(hidden.index_select(0, pack.rows), pack.targets)
+
+    def _hidden(self, input_ids: Tensor, **kwargs: object) -> Tensor:
+        decoder = self.base.get_decoder()
+        out = decoder(input_ids=input_ids, use_cache=False, **kwargs)
+        hidden: Tensor = out.last_hidden_state[0]  # [T, H]
+        return hidden
+
+    def _head(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        head = self.base.get_output_embeddings()
+        return linear_logprob(hidden, head.weight, targets, getattr(head, "bias", None))
+
+    def _single(self, pack: PackLayout) -> Tensor:
+        """[N] log-probabilities by the model's own forward pass; the pack must not share prefixes."""
+        logps = []
+        for segment in pack.segments:
+            assert segment.shared == 0
+            ids = pack.input_ids[:, segment.start : segment.stop]
+            logits = self.base(input_ids=ids, use_cache=False).logits[0].float()  # [n, V]
+            mine = (pack.rows >= segment.start) & (pack.rows < segment.stop)
+            scores = logits[pack.rows[mine] - segment.start].log_softmax(-1)
+            logps.append(scores.gather(1, pack.targets[mine, None])[:, 0])
+        return torch.cat(logps)
+
+    def as_reference(self) -> AbstractContextManager[None]:
+        """Within it the policy is its own reference: adapters off, or, without adapters, the weights as they are."""
+        return adapter_disabled(self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChoice:
+    """The mode chosen, and why not the one before it."""
+
+    mode: Mode
+    reason: str | None = None
+
+
+# Largest difference to the plain forward pass that rounding explains, in nats for each token.
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05}
+
+
+def choose_mode(policy: Policy, pair: Pair, share_prompt: bool, dropout: bool) -> ModeChoice:
+    """The fastest mode whose result for `pair` is that of the model's own forward pass."""
+    if reason := attention.refusal(policy.base):
+        return ModeChoice("single", f"packs are not used: {reason}")
+    if share_prompt and dropout:
+        return _checked(policy, pair, "packed", "prompts are not shared: the adapters use dropout")
+    return _checked(policy, pair, "shared" if share_prompt else "packed", None)
+
+
+@torch.no_grad()
+def _checked(policy: Policy, pair: Pair, mode: Mode, reason: str | None) -> ModeChoice:
+    """Step down from `mode` until it agrees with `single`."""
+    expected = _mean_logps(policy, pair, "single")
+    steps: tuple[Mode, ...] = ("shared", "packed") if mode == "shared" else ("packed",)
+    for candidate in steps:
+        try:
+            gap = float((_mean_logps(policy, pair, candidate) - expected).abs().max())
+            if gap <= TOLERANCE[policy.base.dtype]:
+                return ModeChoice(candidate, reason)
+            reason = f"{candidate} log-probabilities differ from the model's own by {gap:.2g} nats a token"
+        except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+            reason = f"the model does not run {candidate} packs ({type(error).__name__}: {error})"
+    return ModeChoice("single", reason)
+
+
+def _mean_logps(policy: Policy, pair: Pair, mode: Mode) -> Tensor:
+    """[2] mean log-probability of a token of each completion, computed in evaluation mode."""
+    training = policy.training
+    policy.eval()
+    policy.use_mode(mode)
+    pack = policy.lay_out([pair])
+    logps: Tensor = policy(pack) / pack.lengths
+    policy.train(training)
+    return logps
