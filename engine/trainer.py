@@ -1,0 +1,233 @@
+"""The parts of a step: forward and backward over its packs, the update, evaluation, the reference."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.config.schema import Config
+from engine.data.pairs import PairStore
+from engine.distributed import total
+from engine.exits import EngineError, NonFiniteError, StopRequested
+from engine.meter import Meter, progress_of
+from engine.objectives import METRICS, PairLogps, pair_losses, pair_metrics
+from engine.optimizer import MasterWeights, learning_rate
+from engine.plan import Pack, Schedule, StepPlan, pack_tokens, packs_in_order, plan_step
+from engine.policy import Policy
+from engine.reference import ReferenceCache, pair_key
+from engine.rundir.control import Control
+from engine.rundir.events import EventWriter
+
+# Nats a sequence may stray from its reference before the first update: none is expected, this is no rounding.
+START_TOLERANCE = 1e-3
+
+
+@dataclass(slots=True)
+class PairSet:
+    """Pairs with their lengths and reference log-probabilities [n, 2], NaN where not filled."""
+
+    store: PairStore
+    tokens: NDArray[np.int64]
+    reference: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, store: PairStore, share_prefix: bool) -> "PairSet":
+        tokens = pack_tokens(store.lengths(), share_prefix)
+        return cls(store, tokens, np.full((len(store), 2), np.nan, dtype=np.float32))
+
+
+class Trainer:
+    """One process's share of the training. Knows nothing of checkpoints and of when to do what."""
+
+    def __init__(
+        self,
+        config: Config,
+        policy: Policy,
+        weights: MasterWeights,
+        accelerator: Accelerator,
+        train: PairSet,
+        evaluation: PairSet | None,
+        events: EventWriter,
+        control: Control,
+    ) -> None:
+        self.config = config
+        self.policy = policy
+        self.weights = weights
+        self.accelerator = accelerator
+        self.train = train
+        self.evaluation = evaluation
+        self.events = events
+        self.control = control
+        self.meter = Meter()
+        self._wrapped = accelerator.prepare(policy)
+        settings = config.train
+        self.schedule = Schedule(
+            pairs=len(train.store),
+            pairs_per_step=settings.pairs_per_step,
+            seed=config.run.seed,
+            epochs=settings.epochs,
+            max_steps=settings.max_steps,
+        )
+
+    def plan(self, step: int) -> StepPlan:
+        """The packs of `step`, from 1."""
+        world, size = self.accelerator.num_processes, self.config.train.tokens_per_pack
+        return plan_step(self.schedule, self.train.tokens, step, world, size)
+
+    def raise_if_stopped(self) -> None:
+        """Between two packs: raise StopRequested if somebody asked."""
+        if self.control.stop_requested():
+            raise StopRequested("run.stopped", "stopped on request")
+
+    # One step
+
+    def step(self, plan: StepPlan) -> dict[str, float]:
+        """Train on the pairs of `plan`; returns gradient norm and learning rate.
+
+        Raises StopRequested between packs and NonFiniteError before the update: the weights are then those of the
+        step before.
+        """
+        self.policy.train()
+        torch.manual_seed(step_seed(self.config.run.seed, plan.step, self.accelerator.process_index))
+        try:
+            packs = plan.packs[self.accelerator.process_index]
+            sums = sum((self._pack(pack, plan.pairs) for pack in packs), torch.zeros(len(METRICS)))
+            norm = self.weights.clip()
+            self._require_finite(plan.step, float(sums[0]), norm)
+        except EngineError:
+            self.weights.drop_gradients()
+            raise
+        rate = learning_rate(self.config.optimizer, plan.step, self.schedule.total_steps)
+        self.weights.step(rate)
+        tokens = sum(int(self.train.tokens[list(pack)].sum()) for pack in packs)
+        self.meter.add(total(self.accelerator, sums), plan.pairs, tokens)
+        return {"grad_norm": norm, "learning_rate": rate}
+
+    def _pack(self, pack: Pack, step_pairs: int) -> Tensor:
+        """Forward and backward over one pack; returns its metric sums [len(METRICS)]."""
+        self.raise_if_stopped()
+        logps = self._pair_logps(self.train, pack)
+        losses = pair_losses(logps, self.config.objective)
+        # Gradients are averaged over processes, so the mean over the step's pairs needs the factor back.
+        loss = losses.sum() * (self.accelerator.num_processes / step_pairs)
+        self.accelerator.backward(loss)
+        self.weights.take_gradients()
+        return pair_metrics(losses, logps, self.config.objective).sum(0)
+
+    def _pair_logps(self, pairs: PairSet, pack: Pack) -> PairLogps:
+        layout = self.policy.lay_out([pairs.store[i] for i in pack])
+        logps = self._wrapped(layout)
+        reference = torch.from_numpy(pairs.reference[list(pack)]).to(logps.device)
+        return PairLogps(
+            policy_chosen=logps[0::2],
+            policy_rejected=logps[1::2],
+            reference_chosen=reference[:, 0],
+            reference_rejected=reference[:, 1],
+            chosen_length=layout.lengths[0::2],
+            rejected_length=layout.lengths[1::2],
+        )
+
+    def _require_finite(self, step: int, loss: float, norm: float) -> None:
+        for name, value in (("loss", loss), ("gradient norm", norm)):
+            if not np.isfinite(value):
+                raise NonFiniteError(
+                    "train.non_finite",
+                    f"the {name} of step {step} is {value}. The weights of the step before are kept. Lower "
+                    "optimizer.learning_rate, or look at the pairs of this step with `dpo-tui data`",
+                    step=step,
+                    what=name,
+                )
+
+    # Passes without an update
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Metric means over the eval pairs."""
+        assert self.evaluation is not None
+        self.policy.eval()
+        meter, pairs = Meter(), self.evaluation
+        progress, done = progress_of(self.events, "eval"), 0
+        for pack in self._packs_in_order(pairs):
+            self.raise_if_stopped()
+            logps = self._pair_logps(pairs, pack)
+            losses = pair_losses(logps, self.config.objective)
+            meter.add(pair_metrics(losses, logps, self.config.objective).sum(0), len(pack), 0)
+            done += len(pack)
+            progress(done, len(pairs.store))
+        return meter.means()
+
+    def fill_references(self, cache: ReferenceCache) -> None:
+        """Reference log-probabilities of all pairs that the run will visit, from the cache or computed now.
+
+        Pairs are computed in the packs in which the first epoch trains them, so that both passes round alike.
+        """
+        epoch = min(self.schedule.total_steps, self.schedule.steps_per_epoch)
+        packs = [pack for step in range(1, epoch + 1) for rank in self.plan(step).packs for pack in rank]
+        work = [(self.train, packs)]
+        if self.evaluation is not None:
+            work.append((self.evaluation, list(self._packs_in_order(self.evaluation))))
+        pairs_in_all = sum(len(pack) for _, packs in work for pack in packs)
+        progress, done = progress_of(self.events, "reference"), 0
+        try:
+            for pairs, packs in work:
+                for pack in packs:
+                    self._fill(pairs, pack, cache)
+                    done += len(pack)
+                    progress(done, pairs_in_all)
+        finally:
+            cache.flush()
+
+    @torch.no_grad()
+    def _fill(self, pairs: PairSet, pack: Pack, cache: ReferenceCache) -> None:
+        keys = [pair_key(pairs.store[i]) for i in pack]
+        if cache.missing(keys):
+            self.raise_if_stopped()
+            self.policy.eval()
+            with self.policy.as_reference():
+                logps = self.policy(self.policy.lay_out([pairs.store[i] for i in pack])).cpu()
+            for key, chosen, rejected in zip(keys, logps[0::2].tolist(), logps[1::2].tolist(), strict=True):
+                cache.add(key, chosen, rejected)
+        pairs.reference[list(pack)] = [cache.entries[key] for key in keys]
+
+    @torch.no_grad()
+    def start_gap(self) -> float:
+        """Largest difference, in nats, of policy and reference over the sequences of the first step."""
+        self.policy.train()
+        packs = self.plan(1).packs[self.accelerator.process_index]
+        gaps = [0.0]
+        for pack in packs:
+            logps = self._pair_logps(self.train, pack)
+            gaps += [float(logps.chosen_ratio.abs().max()), float(logps.rejected_ratio.abs().max())]
+        return max(gaps)
+
+    def require_zero_margin(self, cache: ReferenceCache) -> None:
+        """Before the first update the policy is its reference: fill again once if not, then give up."""
+        if self.start_gap() <= START_TOLERANCE:
+            return
+        first = [pack for rank in self.plan(1).packs for pack in rank]
+        cache.forget(pair_key(self.train.store[i]) for pack in first for i in pack)
+        for pack in first:
+            self._fill(self.train, pack, cache)
+        cache.flush()
+        gap = self.start_gap()
+        if gap > START_TOLERANCE:
+            raise EngineError(
+                "train.reference_differs",
+                f"before the first step policy and reference differ by {gap:.3g} nats though they are one model: "
+                "this machine does not compute the same pass twice the same. Try train.share_prompt = false and "
+                "dtype = 'float32'",
+                gap=gap,
+            )
+
+    def _packs_in_order(self, pairs: PairSet) -> Iterable[Pack]:
+        members: Sequence[int] = range(len(pairs.store))
+        return packs_in_order(members, pairs.tokens, self.config.train.tokens_per_pack)
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """Seed of all randomness in a step, so that a resumed run draws what an uninterrupted one draws."""
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1)[0])
