@@ -1,0 +1,271 @@
+"""The command line: `dpo-tui`, `dpo-tui --headless CONFIG`, and the verbs.
+
+Only words become calls here, and errors become exit codes. Everything heavier than typer is imported in the
+command that needs it, so that `--help` answers at once. Stdout is data, stderr is talk.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+from dpo_tui.text.sanitize import visible
+from engine.exits import EngineError, Exit, UsageError
+
+app = typer.Typer(
+    help="Turn preference pairs into a better model, from the terminal.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+templates_app = typer.Typer(
+    help="List, show and copy the configs to start from.", rich_markup_mode=None, no_args_is_help=True
+)
+app.add_typer(templates_app, name="templates")
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The config, a TOML file.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or directory.")]
+RunsDir = Annotated[
+    Path | None, typer.Option("--runs", metavar="DIR", help="The directory of all runs, instead of ./runs.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train.max_steps=100. Repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point. Every error a person can act on ends here: its text on stderr, its exit code to the shell."""
+    try:
+        app(arguments, prog_name="dpo-tui")
+    except EngineError as error:
+        print(visible(error.text), file=sys.stderr)
+        sys.exit(error.exit)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"dpo-tui {version('dpo-tui')}")
+        raise typer.Exit(Exit.DONE)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    headless: Annotated[
+        Path | None,
+        typer.Option(
+            "--headless", metavar="CONFIG", help="Train what this TOML file says, without the screens."
+        ),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="NAME", help="Name of the run, instead of the config's.")
+    ] = None,
+    runs: RunsDir = None,
+    overrides: Overrides = None,
+    json: Json = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and print the full config; train nothing.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run from its newest good checkpoint.")
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start the run, print its name, and leave it running.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001 # its callback prints it
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    context.obj = runs
+    if headless is None:
+        given = {
+            "--run": run, "--set": overrides, "--json": json,
+            "--dry-run": dry_run, "--resume": resume, "--detach": detach,
+        }  # fmt: skip
+        _without_headless(context.invoked_subcommand, [name for name, value in given.items() if value])
+        return
+    if context.invoked_subcommand is not None:
+        raise UsageError(
+            "cli.two_commands", f"--headless and {context.invoked_subcommand} do not go together"
+        )
+    from dpo_tui.headless import launch
+
+    code = launch(
+        headless,
+        run_name=run,
+        runs_dir=runs,
+        overrides=overrides or (),
+        json=json,
+        dry_run=dry_run,
+        resume=resume,
+        detach=detach,
+    )
+    raise typer.Exit(code)
+
+
+def _without_headless(verb: str | None, given: list[str]) -> None:
+    if given:
+        after = f" Options of `{verb}` come after it." if verb else ""
+        raise UsageError("cli.needs_headless", f"{given[0]} needs --headless CONFIG.{after}", option=given[0])
+    if verb is not None:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "cli.no_terminal",
+            "This is no terminal, so there are no screens. Use: dpo-tui --headless CONFIG (see dpo-tui --help)",
+        )
+    raise UsageError(
+        "cli.no_screens",
+        "The screens are not part of this release yet. From a config to a trained model without them:\n"
+        "  dpo-tui templates ls               what there is to start from\n"
+        "  dpo-tui templates cp quickstart    writes quickstart.toml, to edit\n"
+        "  dpo-tui --headless quickstart.toml trains it",
+    )
+
+
+@templates_app.command("ls")
+def templates_ls() -> None:
+    """List the templates, each with what it is for."""
+    from dpo_tui.templates import purposes
+
+    listed = purposes()
+    width = max(map(len, listed), default=0)
+    for name, purpose in listed.items():
+        print(f"{name:<{width}}  {purpose}")
+
+
+@templates_app.command("cat")
+def templates_cat(name: Annotated[str, typer.Argument(metavar="NAME", help="See `ls`.")]) -> None:
+    """Print a template."""
+    from dpo_tui.templates import text
+
+    sys.stdout.buffer.write(text(name))
+    sys.stdout.flush()
+
+
+@templates_app.command("cp")
+def templates_cp(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="See `ls`.")],
+    destination: Annotated[
+        Path | None, typer.Argument(metavar="[DEST]", help="File or directory; NAME.toml here when absent.")
+    ] = None,
+) -> None:
+    """Copy a template to edit it. Nothing is overwritten."""
+    from dpo_tui.templates import copy
+
+    print(visible(str(copy(name, destination)), one_line=True))
+
+
+@app.command()
+def validate(config: ConfigPath, overrides: Overrides = None) -> None:
+    """Check a config: every problem at once, with its line."""
+    from engine.config.load import load_config
+
+    load_config(config, overrides or ())
+    print(f"{visible(str(config), one_line=True)}: no problems found", file=sys.stderr)
+
+
+@app.command()
+def schema() -> None:
+    """Print the config's JSON schema, for editors."""
+    from engine.config.jsonschema import schema_text
+
+    print(schema_text(), end="")
+
+
+@app.command()
+def data(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG|PATH", help="A config, or a file of pairs.")],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="MODEL", help="For a PATH: whose tokenizer counts the tokens."),
+    ] = None,
+    overrides: Overrides = None,
+    json: Json = False,
+) -> None:
+    """Report what training would make of the data: lengths, cuts, drops and their reasons."""
+    settings = [f"--set={override}" for override in overrides or ()]
+    settings += [f"--model={model}"] if model is not None else []
+    _become_engine("data", *(["--json"] if json else []), *settings, "--", str(config))
+
+
+@app.command()
+def runs(context: typer.Context, runs_dir: RunsDir = None, json: Json = False) -> None:
+    """List all runs with their states."""
+    from dpo_tui.runs import show
+
+    raise typer.Exit(show(runs_dir or context.obj, json=json))
+
+
+@app.command()
+def attach(context: typer.Context, run: RunName, runs_dir: RunsDir = None, json: Json = False) -> None:
+    """Follow a run from its start, whoever started it."""
+    from dpo_tui.headless import attach as follow
+
+    raise typer.Exit(follow(_find(run, runs_dir or context.obj), json=json))
+
+
+@app.command()
+def stop(
+    context: typer.Context,
+    run: RunName,
+    runs_dir: RunsDir = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when the run has ended.")] = False,
+) -> None:
+    """Ask a run to save a checkpoint and stop."""
+    from dpo_tui.runs import stop as ask_to_stop
+
+    raise typer.Exit(ask_to_stop(_find(run, runs_dir or context.obj), wait=wait))
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    run: RunName,
+    runs_dir: RunsDir = None,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", metavar="latest|best|STEP", help="Which checkpoint.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Where the model is written.")
+    ] = None,
+    dtype: Annotated[
+        Literal["bfloat16", "float16", "float32"] | None, typer.Option("--dtype", help="Type of the weights.")
+    ] = None,
+    adapter: Annotated[
+        bool | None, typer.Option("--adapter/--no-adapter", help="The LoRA adapter alone, or merged.")
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option("--push", metavar="REPO", help="Upload to this repo on the hub.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Let everyone see the uploaded repo.")] = False,
+) -> None:
+    """Write a Hugging Face model from a run's checkpoint."""
+    options = {"--checkpoint": checkpoint, "--to": to, "--dtype": dtype, "--push": push}
+    given = [f"{name}={value}" for name, value in options.items() if value is not None]
+    if adapter is not None:
+        given.append("--adapter" if adapter else "--no-adapter")
+    if public:
+        given.append("--public")
+    _become_engine("export", *given, "--", str(_find(run, runs_dir or context.obj)))
+
+
+def _find(run: str, runs_dir: Path | None) -> Path:
+    from dpo_tui.runs import find
+
+    return find(run, runs_dir)
+
+
+def _become_engine(*arguments: str) -> NoReturn:
+    """Replace this process by the engine: its output, its exit code, and signals reach it directly."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "engine", *arguments])  # noqa: S606 # argv, no shell

@@ -1,0 +1,61 @@
+"""The configs people start from: list them, show one, copy one."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from dpo_tui.text.sanitize import visible
+from engine.exits import CannotWriteError, UsageError
+from engine.shipped import template_dir, template_names
+
+
+def purposes() -> dict[str, str]:
+    """The purpose of each template by its name: its first comment line."""
+    return {name: _purpose(_path(name)) for name in template_names()}
+
+
+def text(name: str) -> bytes:
+    """The template as it is in the file; raises UsageError for a name there is none of."""
+    return _path(name).read_bytes()
+
+
+def copy(name: str, destination: Path | None) -> Path:
+    """Write the template to `destination`, or into it if it is a directory, or to `NAME.toml` here.
+
+    Returns the path written. Raises UsageError rather than overwrite anything, CannotWriteError if the
+    file system refuses.
+    """
+    content = text(name)
+    path = destination or Path(f"{name}.toml")
+    shown = visible(str(path), one_line=True)
+    try:
+        if path.is_dir():
+            path = path / f"{name}.toml"
+            shown = visible(str(path), one_line=True)
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        message = (
+            f"{shown} exists and is not overwritten. Give another name: dpo-tui templates cp {name} FILE"
+        )
+        raise UsageError("templates.exists", message, path=str(path)) from None
+    except FileNotFoundError:
+        message = f"{shown} cannot be written: its directory does not exist"
+        raise UsageError("templates.no_directory", message, path=str(path)) from None
+    except OSError as error:
+        message = f"{shown} cannot be written: {error.strerror}"
+        raise CannotWriteError("templates.cannot_write", message, path=str(path)) from error
+    return path
+
+
+def _path(name: str) -> Path:
+    names = template_names()
+    if name not in names:
+        close = get_close_matches(name, names, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(names)}"
+        raise UsageError("templates.unknown", f"There is no template {visible(name)!r}. {hint}", name=name)
+    return template_dir() / f"{name}.toml"
+
+
+def _purpose(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.readline().removeprefix("#").strip()

@@ -1,0 +1,30 @@
+"""The one gate for text this program did not write, on its way to a terminal.
+
+Logs, data set rows, file and model names, squeue output: an escape sequence in any of them could move the
+cursor, rename the window, write to the clipboard, or make one name look like another.
+"""
+
+import re
+
+# Colours and bold: harmless, everywhere in logs, and noise once they are spelled out.
+_STYLE = re.compile("\x1b\\[[0-9;:]*m")
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but for tab and newline, DEL, C1 with its one-byte CSI and OSC
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls: they reorder what is read
+    "\u2028\u2029"  # line and paragraph separators
+    "\ud800-\udfff]"  # lone surrogates, which no terminal's encoding can write
+)
+
+
+def visible(text: str, *, one_line: bool = False) -> str:
+    r"""`text` with nothing left that steers a terminal: styles removed, everything else spelled out as `\x1b`.
+
+    Newlines and tabs stay, but with `one_line` they are spelled out too, as a file's name or a table cell needs.
+    """
+    text = _UNSAFE.sub(_spelled, _STYLE.sub("", text.replace("\r\n", "\n")))
+    return text.replace("\n", "\\n").replace("\t", "\\t") if one_line else text
+
+
+def _spelled(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape").decode("ascii")

@@ -1,0 +1,170 @@
+"""Checks between fields: pure functions of a config, each yielding what does not go together."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from engine.config.problems import KeyPath, shown_text
+from engine.config.schema import Config, Model, Source
+from engine.shipped import BUILTIN_DATA, BUILTIN_MODELS
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+_REPO_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """`keys` do not go together; the message stands at the first of them."""
+
+    keys: tuple[KeyPath, ...]
+    text: str
+
+
+def conflicts(config: Config) -> Iterator[Conflict]:
+    """Everything in `config` that contradicts something else in it."""
+    for check in CHECKS:
+        yield from check(config)
+
+
+def lengths(config: Config) -> Iterator[Conflict]:
+    """A completion needs room behind the prompt, and the longest possible pair must fit into one pack."""
+    data, pack = config.data, config.train.tokens_per_pack
+    if data.max_prompt_length >= data.max_length:
+        yield Conflict(
+            (("data", "max_prompt_length"), ("data", "max_length")),
+            f"must be smaller than max_length, {data.max_length}, to leave room for a completion; "
+            f"found {data.max_prompt_length}",
+        )
+    if pack < 2 * data.max_length:
+        yield Conflict(
+            (("train", "tokens_per_pack"), ("data", "max_length")),
+            f"must be at least {2 * data.max_length}, twice data.max_length, so that the longest pair fits "
+            f"into one pack; found {pack}",
+        )
+
+
+def objective(config: Config) -> Iterator[Conflict]:
+    """Label smoothing is defined for the sigmoid loss alone."""
+    loss = config.objective.loss
+    if config.objective.label_smoothing > 0 and loss != "sigmoid":
+        yield Conflict(
+            (("objective", "label_smoothing"), ("objective", "loss")),
+            f"only works with loss = 'sigmoid', and loss is '{loss}'; leave it out or set it to 0",
+        )
+
+
+def model_origin(config: Config) -> Iterator[Conflict]:
+    """The model's name fits its source."""
+    yield from _origin(config.model, config.model.id, ("model",), "id", BUILTIN_MODELS)
+
+
+def data_origin(config: Config) -> Iterator[Conflict]:
+    """Each data source's path fits its source, and the hub's keys stand only where the hub is."""
+    for index, source in enumerate(config.data.sources):
+        place = ("data", "sources", index)
+        yield from _origin(source, source.path, place, "path", BUILTIN_DATA)
+        if source.source != "hub" and source.split != "train":
+            yield Conflict(
+                ((*place, "split"), (*place, "source")), "only hub datasets have splits; leave it out"
+            )
+
+
+def remote_code(config: Config) -> Iterator[Conflict]:
+    """Code from the hub runs only at a commit somebody has looked at: a branch may change under it."""
+    model = config.model
+    if not model.trust_remote_code:
+        return
+    if model.source != "hub":
+        yield Conflict(
+            (("model", "trust_remote_code"), ("model", "source")),
+            f"only works with source = 'hub', and source is '{model.source}'; leave it out",
+        )
+    elif not COMMIT.fullmatch(model.revision or ""):
+        yield Conflict(
+            (("model", "trust_remote_code"), ("model", "revision")),
+            "needs the commit whose code you have read: set revision to its 40 hexadecimal digits",
+        )
+
+
+def adapters(config: Config) -> Iterator[Conflict]:
+    """An adapter can be exported only if one is trained."""
+    lora = config.model.lora
+    if config.export.adapter and lora is None:
+        yield Conflict(
+            (("export", "adapter"), ("model", "lora")),
+            "there is no adapter to export without a [model.lora] table",
+        )
+    if lora is not None and lora.targets == []:
+        yield Conflict((("model", "lora", "targets"),), "names no module; leave it out for all linear layers")
+
+
+def evaluation(config: Config) -> Iterator[Conflict]:
+    """Evaluation, and the best checkpoint by it, need pairs held out."""
+    if config.data.eval_fraction > 0:
+        return
+    if config.train.eval_every is not None:
+        yield Conflict(
+            (("train", "eval_every"), ("data", "eval_fraction")),
+            "there is nothing to evaluate with data.eval_fraction = 0; leave it out",
+        )
+    if config.export.checkpoint == "best":
+        yield Conflict(
+            (("export", "checkpoint"), ("data", "eval_fraction")),
+            "the best checkpoint is the one of the smallest eval loss, and data.eval_fraction is 0",
+        )
+
+
+def upload(config: Config) -> Iterator[Conflict]:
+    """What is uploaded must be exported, and the repo must be one the hub can have."""
+    export = config.export
+    if export.push is None:
+        return
+    if not export.enabled:
+        yield Conflict(
+            (("export", "push"), ("export", "enabled")),
+            "nothing is uploaded while export.enabled is false; leave one of them out",
+        )
+    if not is_repo_id(export.push):
+        yield Conflict(
+            (("export", "push"),), f"expected a repo id like 'you/name', found {shown_text(export.push)}"
+        )
+
+
+def is_repo_id(text: str) -> bool:
+    """Whether the hub can have a repo of this name: `name` or `owner/name`."""
+    fits = _REPO_ID.fullmatch(text) is not None and len(text) <= 96
+    return fits and not re.search(r"--|\.\.|[.-]$|[.-]/|\.git$", text)
+
+
+def _origin(
+    of: Model | Source, name: str, place: KeyPath, key: str, builtin: tuple[str, ...]
+) -> Iterator[Conflict]:
+    keys = ((*place, key), (*place, "source"))
+    if of.source == "hub" and not is_repo_id(name):
+        yield Conflict(
+            keys,
+            f"expected a repo id like 'owner/name', found {shown_text(name)}. "
+            "For a file or folder, set source = 'local'",
+        )
+    if of.source == "builtin" and name not in builtin:
+        close = get_close_matches(name, builtin, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        yield Conflict(keys, f"expected {' or '.join(map(repr, builtin))}, found {shown_text(name)}.{hint}")
+    if of.source != "hub" and of.revision is not None:
+        yield Conflict(
+            ((*place, "revision"), (*place, "source")),
+            f"only the hub has revisions, and source is '{of.source}'; leave it out",
+        )
+
+
+CHECKS: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
+    model_origin,
+    remote_code,
+    adapters,
+    lengths,
+    data_origin,
+    objective,
+    evaluation,
+    upload,
+)

@@ -1,0 +1,234 @@
+"""What pydantic finds, in sentences: what was expected, what was found, and which key was probably meant."""
+
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from engine.config.problems import MOST_SHOWN, Fault, KeyPath, shown
+from engine.config.schema import RUN_NAME, Config, Section
+
+_OTHER_NAMES = {
+    "lr": "learning_rate",
+    "batch_size": "pairs_per_step",
+    "per_device_train_batch_size": "pairs_per_step",
+    "gradient_accumulation_steps": "pairs_per_step",
+    "num_epochs": "epochs",
+    "num_train_epochs": "epochs",
+    "logging_steps": "log_every",
+    "eval_steps": "eval_every",
+    "save_steps": "save_every",
+    "save_total_limit": "keep",
+    "lr_scheduler_type": "schedule",
+    "loss_type": "loss",
+    "model_name_or_path": "id",
+    "torch_dtype": "dtype",
+    "max_seq_length": "max_length",
+    "r": "rank",
+    "lora_alpha": "alpha",
+    "lora_dropout": "dropout",
+    "target_modules": "targets",
+}
+"""What other trainers call our keys."""
+
+
+def faults(error: ValidationError) -> Iterator[Fault]:
+    """One fault a key, in pydantic's order; pydantic reports each member of a union by itself.
+
+    Finding what was meant takes time: in a flood of faults those that are not shown go without.
+    """
+    seen: set[KeyPath] = set()
+    for details in error.errors(include_url=False):
+        key, field = _place(details["loc"])
+        if key not in seen:
+            seen.add(key)
+            text = _sentence(details, key, field) if len(seen) <= MOST_SHOWN else details["msg"]
+            yield Fault(key, text, details["type"] == "missing")
+
+
+def field_at(key: KeyPath) -> FieldInfo | None:
+    """The schema's field at `key`, or None where the schema has no such key."""
+    reached, field = _place(key)
+    return field if reached == key else None
+
+
+def accepts_text(field: FieldInfo) -> bool:
+    """Whether any text may stand in `field`."""
+    return any(member is str for member in _members(field.annotation))
+
+
+def _place(loc: tuple[str | int, ...]) -> tuple[KeyPath, FieldInfo | None]:
+    """The key path in `loc` as far as the schema reaches, with the field there.
+
+    pydantic adds the member of a union it tried (`list[...]`) to a loc; an unknown key is the last part.
+    """
+    section: type[Section] | None = Config
+    field: FieldInfo | None = None
+    key: KeyPath = ()
+    for part in loc:
+        if isinstance(part, int):
+            key = (*key, part)
+        elif section is None:
+            break
+        else:
+            key = (*key, part)
+            field = section.model_fields.get(part)
+            section = _section_in(field.annotation) if field else None
+            if field is None:
+                break
+    return key, field
+
+
+def _sentence(details: ErrorDetails, key: KeyPath, field: FieldInfo | None) -> str:
+    found = details["input"]
+    if field is None:
+        return _unknown(key, found)
+    kind, limits = details["type"], details.get("ctx", {})
+    if kind == "missing":
+        return f"missing. {field.description or 'Every config needs this table.'}"
+    if kind in _LIMITS:
+        return f"{_LIMITS[kind](limits)}, found {shown(found)}"
+    if kind == "too_short":
+        return f"needs at least one entry: write a [[{'.'.join(map(str, key))}]] table"
+    return f"expected {_expected(field.annotation)}, found {shown(found)}{_hint(field, key, found)}"
+
+
+_LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "greater_than": lambda limits: f"must be greater than {limits['gt']:g}",
+    "greater_than_equal": lambda limits: f"must be at least {limits['ge']:g}",
+    "less_than": lambda limits: f"must be less than {limits['lt']:,}",
+    "less_than_equal": lambda limits: f"must be at most {limits['le']:g}",
+    "finite_number": lambda _: "expected a finite number",
+    "string_too_short": lambda _: "must not be empty",
+    "string_too_long": lambda limits: f"must have at most {limits['max_length']} characters",
+    "string_pattern_mismatch": lambda limits: (
+        "expected letters, digits, '.', '_' and '-', at most 64, the first a letter or digit"
+        if limits["pattern"] == RUN_NAME
+        else f"must match {limits['pattern']}"
+    ),
+}
+
+
+def _expected(annotation: Any) -> str:
+    """The values `annotation` allows, in words; None is not among them, since TOML cannot write it."""
+    return " or ".join(_described(member) for member in _members(annotation))
+
+
+def _described(member: Any) -> str:
+    if get_origin(member) is Literal:
+        choices = [repr(choice) for choice in get_args(member)]
+        return choices[0] if len(choices) == 1 else "one of " + ", ".join(choices)
+    if get_origin(member) is list:
+        inner = get_args(member)[0]
+        return "a list of tables" if _section_in(inner) else "a list of texts"
+    if isinstance(member, type) and issubclass(member, Section):
+        return "a table"
+    return _TYPES[member]
+
+
+_TYPES = {str: "text in quotes", bool: "true or false", int: "a whole number", float: "a number"}
+
+
+def _hint(field: FieldInfo, key: KeyPath, found: Any) -> str:
+    """What was probably meant by a value of the wrong type, as a further sentence, or nothing."""
+    members = _members(field.annotation)
+    choices = [choice for member in members if get_origin(member) is Literal for choice in get_args(member)]
+    if isinstance(found, str):
+        if close := get_close_matches(found.lower(), choices, n=1):
+            return f". Did you mean '{close[0]}'?"
+        if _is_number(found) and (int in members or float in members):
+            return ". Remove the quotes"
+        if found.lower() in ("true", "false") and bool in members:
+            return f". Write {found.lower()} without quotes"
+    if isinstance(found, dict) and _section_in(field.annotation):
+        return f". Write [[{'.'.join(map(str, key))}]], with two brackets"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _unknown(key: KeyPath, found: Any) -> str:
+    """A key the schema does not have: a likely spelling in its table, or the table it belongs in."""
+    table = tuple(part for part in key[:-1] if isinstance(part, str))
+    name = str(key[-1])
+    word = "table" if isinstance(found, dict) else "key"
+    here = _tables()[table]
+    name = _OTHER_NAMES.get(name, name)
+    if name in here:
+        return f"unknown {word}. Did you mean '{name}'?"
+    if homes := [other for other, names in _tables().items() if name in names]:
+        return f"unknown {word}. {_belongs(name, homes)}"
+    if close := get_close_matches(name.lower(), here, n=1):
+        return f"unknown {word}. Did you mean '{close[0]}'?"
+    everywhere = {known for names in _tables().values() for known in names}
+    if close := get_close_matches(name.lower(), everywhere, n=1, cutoff=0.8):
+        homes = [other for other, names in _tables().items() if close[0] in names]
+        return f"unknown {word}. Did you mean '{close[0]}'? {_belongs(close[0], homes)}"
+    return f"unknown {word}; {_header(table)} has {', '.join(here)}"
+
+
+def _belongs(name: str, homes: list[tuple[str, ...]]) -> str:
+    inner = _tables().get((*homes[0], name))
+    if inner is not None:
+        return f"Write it as [{'.'.join((*homes[0], name))}]"
+    return f"'{name}' belongs in {' or '.join(map(_header, homes))}"
+
+
+def _header(table: tuple[str, ...]) -> str:
+    if not table:
+        return "the file"
+    name = ".".join(table)
+    return f"[[{name}]]" if table in _lists_of_tables() else f"[{name}]"
+
+
+@cache
+def _tables() -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Every table of the schema, by its path, with the names of its keys."""
+    tables: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def collect(section: type[Section], path: tuple[str, ...]) -> None:
+        tables[path] = tuple(section.model_fields)
+        for name, field in section.model_fields.items():
+            if inner := _section_in(field.annotation):
+                collect(inner, (*path, name))
+
+    collect(Config, ())
+    return tables
+
+
+@cache
+def _lists_of_tables() -> frozenset[tuple[str, ...]]:
+    return frozenset(
+        path
+        for path in _tables()
+        if path and (field := field_at(path)) and get_origin(field.annotation) is list
+    )
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    """The table type in `Lora | None`, `list[Source]` or `Run`."""
+    for member in _members(annotation):
+        inner = get_args(member)[0] if get_origin(member) is list else member
+        if isinstance(inner, type) and issubclass(inner, Section):
+            return inner
+    return None
+
+
+def _members(annotation: Any) -> list[Any]:
+    """The types a union allows, without None and without Annotated's constraints."""
+    if get_origin(annotation) in (Union, UnionType):
+        return [inner for member in get_args(annotation) for inner in _members(member)]
+    if hasattr(annotation, "__metadata__"):
+        return _members(get_args(annotation)[0])
+    return [] if annotation is NoneType else [annotation]

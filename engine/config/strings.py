@@ -1,0 +1,52 @@
+"""What no text in a config may hold: characters that steer a terminal, and tokens."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from engine.config.problems import Fault, KeyPath
+
+CREDENTIAL = (
+    "this looks like a Hugging Face token. Never put a token in a file: it is copied into the run directory. "
+    "Log in with `hf auth login`, or set HF_TOKEN, and revoke this token"
+)
+
+# C0, DEL, C1, line and paragraph separators, bidirectional controls, surrogates.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
+
+
+def string_faults(value: Any, key: KeyPath = ()) -> Iterator[Fault]:
+    """A fault for each text under `value`, a key's name included, with a control character or a token."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if text := _fault_in(name):
+                yield Fault((*key, name), text)
+            yield from string_faults(inner, (*key, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from string_faults(inner, (*key, index))
+    elif isinstance(value, str) and (text := _fault_in(value)):
+        yield Fault(key, text)
+
+
+def token_lines(text: str) -> Iterator[int]:
+    """The lines of `text` that hold a token, comments included."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if _TOKEN.search(line):
+            yield number
+
+
+def masked(text: str) -> str:
+    """`text` with every token in it unreadable."""
+    return _TOKEN.sub("hf_***", text)
+
+
+def _fault_in(text: str) -> str | None:
+    if _TOKEN.search(text):
+        return CREDENTIAL
+    if found := _CONTROL.search(text):
+        return f"contains the control character U+{ord(found.group()):04X}; only printable text is allowed"
+    return None

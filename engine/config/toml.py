@@ -1,0 +1,202 @@
+"""A TOML file that can be edited without losing a byte of what a person wrote.
+
+`tomllib` reads, `tomlkit` edits. Whatever a file holds, the answer is a document or a located ConfigError.
+"""
+
+import re
+import tomllib
+from collections.abc import MutableMapping, MutableSequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Self
+
+import tomlkit
+
+from engine.config.locate import OutOfBounds, Places, locate
+from engine.config.problems import ConfigError, KeyPath, Problem
+from engine.shipped import template_names
+
+LARGEST = 1 << 20
+"""Most bytes of a config file: 1 MiB. A config has a few thousand."""
+
+_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_CRLF = re.compile("(?<!\r)\n")
+
+_IN_OTHER_WORDS = (
+    (re.compile(r"Invalid value"), "a value was expected; text needs quotes"),
+    (re.compile(r"Cannot overwrite a value|Duplicate (?:inline table )?key"), "this key has a value already"),
+    (re.compile(r"Cannot (?:declare|mutate|redefine)"), "this table stands in the file already"),
+    (
+        re.compile(
+            r"(?:Illegal|Found invalid) character '(?:\\r)?\\n'|Unterminated string|Expected [\"']{3}"
+        ),
+        "the text in quotes does not end on its line",
+    ),
+    (
+        re.compile(r"Unescaped '\\'|Invalid hex value|Escaped character"),
+        "a backslash in double quotes is an escape; use single quotes, or two",
+    ),
+    (re.compile(r"Expected '=' after a key"), "'=' was expected after the key"),
+    (re.compile(r"Expected newline or end of document"), "nothing more was expected on this line"),
+    (re.compile(r"Unclosed array"), "the list does not end: ']' or ',' was expected"),
+    (re.compile(r"Unclosed inline table"), "the table does not end: '}' or ',' was expected"),
+    (
+        re.compile(r"Invalid (?:initial character for a key part|statement)"),
+        "a key or a [table] was expected",
+    ),
+)
+
+
+class TomlDocument:
+    """The text of a config file, its values, and the line of each key."""
+
+    def __init__(self, text: str, path: Path, data: dict[str, Any], places: Places) -> None:
+        self.path = path
+        self.source = text
+        """The text as it was read, which lines refer to."""
+        self._text = text
+        self._data = data
+        self._lines = places.lines
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Raises ConfigError for a file that is missing, unreadable, too large, not UTF-8 or not TOML."""
+        return cls.parse(_read_text(path), path)
+
+    @classmethod
+    def parse(cls, text: str, path: Path) -> Self:
+        """`path` is only what messages name. Raises ConfigError."""
+        try:
+            places = locate(text)
+        except OutOfBounds as beyond:
+            raise _error(path, beyond.text, beyond.line) from None
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise _not_toml(path, str(error), places.stopped or text.count("\n") + 1) from None
+        except (ValueError, RecursionError) as error:
+            raise _error(path, f"not readable as TOML: {error}") from None
+        return cls(text, path, data, places)
+
+    def dumps(self) -> str:
+        """The text: byte for byte the one read while nothing is set, line endings included."""
+        return self._text
+
+    def unwrap(self) -> dict[str, Any]:
+        """A copy of the values as plain dicts and lists."""
+        return deepcopy(self._data)
+
+    def line_of(self, key: KeyPath) -> int | None:
+        """The line of `key` in the text as it was read; if not there, of the innermost table around it."""
+        for length in range(len(key), 0, -1):
+            if key[:length] in self._lines:
+                return self._lines[key[:length]]
+        return None
+
+    def has_line(self, key: KeyPath) -> bool:
+        """Whether the text as it was read holds `key`."""
+        return key in self._lines
+
+    def set(self, dotted_key: str, value: Any) -> None:
+        """Set `data.sources.0.path` and the like; missing tables are made, comments stay.
+
+        Raises KeyError with a sentence when the key leads through a value, or past the end of a list.
+        """
+        parts = dotted_key.split(".")
+        data = self.unwrap()
+        assign(data, parts, value)
+        self._text = _edited(self._text, parts, value, data)
+        self._data = data
+
+
+def assign(container: Any, parts: list[str], value: Any) -> None:
+    """Set the value under `parts` in nested dicts and lists; raises KeyError with a sentence."""
+    for depth, part in enumerate(parts[:-1]):
+        step = _step(container, part, parts[:depth])
+        if isinstance(step, str) and step not in container:
+            container[step] = {}
+        container = container[step]
+    container[_step(container, parts[-1], parts[:-1])] = value
+
+
+def parse_value(text: str) -> Any:
+    """`text` as a TOML value, or as it stands where it is none: `5e-7` is a number, `cosine` is text."""
+    try:
+        parsed = TomlDocument.parse(f"value = {text}", Path("value")).unwrap()
+    except ConfigError:
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def _step(container: Any, part: str, above: list[str]) -> str | int:
+    """`part` as the key or index it is in `container`."""
+    place = ".".join(above)
+    if isinstance(container, MutableMapping):
+        return part
+    if not isinstance(container, MutableSequence):
+        raise KeyError(f"{place} is a value, not a table")
+    if not (part.isascii() and part.isdigit() and len(part) < 6 and int(part) < len(container)):
+        raise KeyError(f"{place} is a list of {len(container)}; its entries count from 0")
+    return int(part)
+
+
+def _edited(text: str, parts: list[str], value: Any, expected: dict[str, Any]) -> str:
+    """`text` with the value set, its comments and line endings kept.
+
+    tomlkit stumbles over some orders of tables. The result counts only if it reads back as `expected`;
+    otherwise the values are written afresh, without comments: a right config is worth more than a pretty one.
+    """
+    try:
+        document = tomlkit.parse(text)
+        assign(document, parts, value)
+        edited = tomlkit.dumps(document)
+        faithful = tomllib.loads(edited) == expected
+    except Exception:
+        faithful = False
+    if not faithful:
+        edited = tomlkit.dumps(expected)
+    return _CRLF.sub("\r\n", edited) if "\r\n" in text else edited
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise _error(path, f"no such file{_template_hint(path)}") from None
+    except (OSError, ValueError) as error:
+        raise _error(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > LARGEST:
+        raise _error(path, "larger than 1 MiB, which no config is")
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise _error(path, "the file starts with a byte order mark; save it as UTF-8 without one", 1)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _error(
+            path, f"not UTF-8: byte 0x{data[error.start]:02x}; save the file as UTF-8", line
+        ) from None
+
+
+def _template_hint(path: Path) -> str:
+    if str(path) not in template_names():
+        return ""
+    return f"; `dpo-tui templates cp {path}` writes the template {path} to {path}.toml"
+
+
+def _not_toml(path: Path, message: str, last: int) -> ConfigError:
+    """What tomllib says in other words; on line `last` began what has no end, if it says no line."""
+    position = _POSITION.search(message)
+    plain = message[: position.start()] if position else message
+    for pattern, words in _IN_OTHER_WORDS:
+        if pattern.match(plain):
+            plain = words
+            break
+    if position and position.group(1):
+        return _error(path, f"not TOML: {plain} (column {position.group(2)})", int(position.group(1)))
+    return _error(path, f"not TOML: {plain} (end of the file)", last)
+
+
+def _error(path: Path, text: str, line: int | None = None) -> ConfigError:
+    return ConfigError([Problem(str(path), line, "", text)])

@@ -1,0 +1,62 @@
+"""No text from elsewhere steers the terminal."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dpo_tui.text.sanitize import visible
+
+STEERING = st.sampled_from(
+    ["\x1b", "[", "]", "0", "2J", "m", ";", "\x07", "\x9b", "\r", "\n", "\x1b[0m", "\u202e"]
+)
+TEXTS = st.text() | st.lists(STEERING | st.characters()).map("".join)
+BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
+    for character in visible(text):
+        if character not in "\n\t":
+            assert unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
+            assert unicodedata.bidirectional(character) not in BIDI
+            assert character not in "\u200e\u200f\u061c"
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_the_result_can_be_written_and_stays_as_it_is(text: str) -> None:
+    shown = visible(text)
+    shown.encode()
+    assert visible(shown) == shown
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_one_line_is_one_line(text: str) -> None:
+    assert len(visible(text, one_line=True).splitlines()) <= 1
+    assert "\t" not in visible(text, one_line=True)
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])))
+def test_ordinary_text_in_any_script_is_left_alone(text: str) -> None:
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]52;c;eA==\x07", "\\x1b]52;c;eA==\\x07"),
+        ("\x1b[\x1b[0m2J", "\\x1b[2J"),
+        ("a\r\nb\rc\td", "a\nb\\rc\td"),
+        ("x\u202eexe.txt", "x\\u202eexe.txt"),
+        ("\udcff", "\\udcff"),
+        ("漢字 é 👍", "漢字 é 👍"),
+    ],
+)
+def test_what_is_removed_and_what_is_spelled_out(text: str, shown: str) -> None:
+    assert visible(text) == shown
