@@ -1,0 +1,39 @@
+"""Where an answer ends: a chat model that never says its end token talks on forever."""
+
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+ANSWER = "\ufdd0answer\ufdd0"
+"""A noncharacter on both sides: no template writes it by itself."""
+
+
+def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Id of the special token that the chat template puts after an answer; None where there is none."""
+    if not tokenizer.chat_template:
+        return None
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER}]
+    try:
+        text = tokenizer.apply_chat_template(turns, tokenize=False)
+    except Exception:  # templates are programs of their authors: one that fails here ends no export
+        return None
+    _, found, tail = str(text).rpartition(ANSWER)
+    if not found:
+        return None
+    special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
+    ids = tokenizer(tail, add_special_tokens=False).input_ids
+    return next((int(token) for token in ids[:3] if token in special), None)
+
+
+def complete_generation_config(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Adds the chat's end to what stops generation; mends a config that transformers would refuse to save."""
+    config = model.generation_config or GenerationConfig.from_model_config(model.config)
+    known = config.eos_token_id
+    ends = [] if known is None else [known] if isinstance(known, int) else list(known)
+    if (ending := end_of_turn(tokenizer)) is not None and ending not in ends:
+        ends.append(ending)
+    ends = ends or [token for token in [tokenizer.eos_token_id] if token is not None]
+    config.eos_token_id = ends[0] if len(ends) == 1 else ends or None
+    try:
+        config.validate(strict=True)
+    except ValueError:
+        config.do_sample = True  # sampling settings with sampling off are what published configs get wrong
+    model.generation_config = config
