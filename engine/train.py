@@ -14,7 +14,7 @@ from engine.config.schema import Config
 from engine.data.prepare import Prepared, prepare
 from engine.distributed import make_accelerator, numerics
 from engine.exits import EngineError, Exit, StopRequested
-from engine.export import export
+from engine.export.export import export
 from engine.meter import progress_of
 from engine.models.adapters import add_lora
 from engine.models.load import LoadedModel, load_model, load_tokenizer

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.exits import CannotWriteError, EngineError, Exit, HubError, UnusableError, UsageError
-from engine.export import export, main
+from engine.export.export import export, main
 from engine.models.weights import save_trained
 from engine.rundir.paths import RunDir
 from tests.engine.tiny_folder import tiny_tokenizer, write_folder
@@ -188,7 +188,7 @@ def test_folder_that_is_not_ours_is_left_alone(
 def test_disk_too_small_is_said_before_anything_is_written(
     run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.export_folder.free_bytes", lambda _path: 100)
+    monkeypatch.setattr("engine.export.folder.free_bytes", lambda _path: 100)
     with pytest.raises(CannotWriteError, match="no space left"):
         export(run, to=tmp_path / "new")
     assert not (tmp_path / "new").exists()
@@ -204,7 +204,7 @@ def test_failure_while_writing_leaves_the_earlier_export(
     def fail(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr("engine.export_files.write_card", fail)
+    monkeypatch.setattr("engine.export.files.write_card", fail)
     with pytest.raises((CannotWriteError, KeyboardInterrupt)):
         export(run, dtype="bfloat16")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -246,7 +246,7 @@ def test_failed_upload_keeps_the_folder_and_says_how_to_repeat(
     def refuse(*_: object, private: bool) -> str:
         raise HubError("hub.auth", "Cannot upload to me/mine: log in.", repo="me/mine")
 
-    monkeypatch.setattr("engine.export.upload", refuse)
+    monkeypatch.setattr("engine.export.export.upload", refuse)
     with pytest.raises(HubError) as caught:
         export(run, push="me/mine", private=False)
     assert f"dpo-tui export {run.root} --push me/mine --public" in caught.value.text
@@ -257,7 +257,7 @@ def test_failed_upload_keeps_the_folder_and_says_how_to_repeat(
 def test_command_uploads_only_when_told(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[Path, str, bool]] = []
     monkeypatch.setattr(
-        "engine.export.upload", lambda folder, repo, private: sent.append((folder, repo, private))
+        "engine.export.export.upload", lambda folder, repo, private: sent.append((folder, repo, private))
     )
     assert main([str(run.root)]) is Exit.DONE
     assert sent == []

@@ -8,7 +8,7 @@ from huggingface_hub import ModelCard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.card import CURVES, CardFacts, card_text, draw_curves, fenced, quoted, without_places
+from engine.export.card import CURVES, CardFacts, card_text, draw_curves, fenced, quoted, without_places
 from engine.config.schema import Config
 from engine.models.resolve import ResolvedModel
 

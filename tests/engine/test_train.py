@@ -11,8 +11,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engine import train, trainer
+from engine import train
 from engine.exits import CannotWriteError, EngineError, Exit, NonFiniteError, StopRequested
+from engine.objectives import pair_losses
 from engine.plan import StepPlan
 from engine.reference import ReferenceCache
 from engine.rundir.checkpoints import CheckpointIndex
@@ -194,7 +195,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(
     tmp_path: Path, model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(tmp_path / "runs", "nan", model, pairs)
-    real, calls = trainer.pair_losses, 0
+    real, calls = pair_losses, 0
 
     def poisoned(*args: object) -> torch.Tensor:
         nonlocal calls
@@ -202,7 +203,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(
         losses = real(*args)  # type: ignore[arg-type]
         return losses * float("nan") if calls > 4 else losses
 
-    monkeypatch.setattr(trainer, "pair_losses", poisoned)
+    monkeypatch.setattr("engine.trainer.pair_losses", poisoned)
     with pytest.raises(NonFiniteError, match="loss of step"):
         train_here(run)
     assert all(torch.isfinite(weight).all() for weight in final_weights(run).values())

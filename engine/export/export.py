@@ -12,8 +12,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.config.load import load_config
 from engine.exits import EngineError, Exit, HubError, UnusableError, UsageError
-from engine.export_files import DTYPES, Source, check_written, write_model, write_words
-from engine.export_folder import require_space, require_target, staged
+from engine.export.files import DTYPES, Source, check_written, write_model, write_words
+from engine.export.folder import require_space, require_target, staged
 from engine.models.adapters import add_lora
 from engine.models.hub import require_repo_id, upload
 from engine.models.load import LoadedModel, load_model, load_tokenizer

@@ -11,10 +11,10 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from engine.card import CardFacts, write_card
+from engine.export.card import CardFacts, write_card
 from engine.config.schema import Config
 from engine.exits import CannotWriteError
-from engine.export_folder import PICKLES, write_record
+from engine.export.folder import PICKLES, write_record
 from engine.models.generation import complete_generation_config
 from engine.models.quiet import quiet_transformers
 from engine.models.resolve import ResolvedModel

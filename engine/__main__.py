@@ -1,0 +1,75 @@
+"""`python -m engine VERB`: the processes of a run, and the engine's own commands. Needs no torch by itself."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from engine.exits import EngineError, Exit
+from engine.process import ProcessId, parent_death_signal
+from engine.rundir.paths import RunDir
+from engine.rundir.status import read_record
+
+
+def main(argv: Sequence[str] | None = None) -> Exit:
+    """Carry out one command; an EngineError ends as its text on stderr and its exit code."""
+    verb, rest = _parse(sys.argv[1:] if argv is None else list(argv))
+    try:
+        match verb:
+            case "run":
+                return _run(rest)
+            case "rank":
+                return _rank(rest)
+            case "data":
+                from engine.data.command import main as data
+
+                return data(rest)
+            case _:
+                from engine.export.export import main as export
+
+                return export(rest)
+    except EngineError as error:
+        with suppress(OSError):  # stderr may be a log on a full disk; the exit code still tells
+            print(error.text, file=sys.stderr, flush=True)
+        return error.exit
+
+
+def _parse(argv: list[str]) -> tuple[str, list[str]]:
+    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
+    parser.add_argument("verb", choices=["run", "rank", "data", "export"])
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="the verb's own arguments")
+    parsed = parser.parse_args(argv)
+    return parsed.verb, parsed.rest
+
+
+def _run(argv: Sequence[str]) -> Exit:
+    """Supervise a run to its end."""
+    parser = argparse.ArgumentParser(prog="python -m engine run", description="Supervise a run to its end.")
+    parser.add_argument("directory", type=Path, help="the run directory")
+    parser.add_argument("--owner", type=_process, help="PID:START of the process whose death stops the run")
+    parsed = parser.parse_args(argv)
+    from engine.supervise import supervise
+
+    return supervise(RunDir(parsed.directory.absolute()), owner=parsed.owner)
+
+
+def _rank(argv: Sequence[str]) -> Exit:
+    """Be one training process of a run; it dies with its supervisor."""
+    parser = argparse.ArgumentParser(prog="python -m engine rank", description="One process of a training.")
+    parser.add_argument("directory", type=Path, help="the run directory")
+    run = RunDir(parser.parse_args(argv).directory.absolute())
+    record = read_record(run.run_json)
+    parent_death_signal(record.supervisor if record else None)
+    from engine.train import main as train
+
+    return train(run.root)
+
+
+def _process(text: str) -> ProcessId:
+    pid, _, start_time = text.partition(":")
+    return ProcessId(int(pid), float(start_time))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
