@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from engine.exits import EngineError, Exit
+from engine.exits import EngineError, Exit, UsageError
 from engine.process import ProcessId, parent_death_signal
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
@@ -51,19 +51,26 @@ def _run(argv: Sequence[str]) -> Exit:
     parsed = parser.parse_args(argv)
     from engine.supervise import supervise
 
-    return supervise(RunDir(parsed.directory.absolute()), owner=parsed.owner)
+    return supervise(_run_dir(parsed.directory), owner=parsed.owner)
 
 
 def _rank(argv: Sequence[str]) -> Exit:
     """Be one training process of a run; it dies with its supervisor."""
     parser = argparse.ArgumentParser(prog="python -m engine rank", description="One process of a training.")
     parser.add_argument("directory", type=Path, help="the run directory")
-    run = RunDir(parser.parse_args(argv).directory.absolute())
+    run = _run_dir(parser.parse_args(argv).directory)
     record = read_record(run.run_json)
     parent_death_signal(record.supervisor if record else None)
     from engine.train import main as train
 
     return train(run.root)
+
+
+def _run_dir(path: Path) -> RunDir:
+    run = RunDir(path.absolute())
+    if not run.config.is_file():
+        raise UsageError("run.unknown", f"{run.root} is no run directory: it has no {run.config.name}")
+    return run
 
 
 def _process(text: str) -> ProcessId:

@@ -1,0 +1,211 @@
+"""A run's events on their way out: JSON lines for programs, a calm progress line for people.
+
+Stdout is data, stderr is talk. Everything that came from a run is untrusted: it is sanitized, and never markup.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from dpo_tui.text.sanitize import visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_PLAIN_SECONDS = 10.0
+
+Event = Mapping[str, Any]
+
+
+class Display(Protocol):
+    """Something that shows events as they come."""
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+
+    def close(self) -> None:
+        """The last event was shown."""
+
+
+def choose_display(*, json: bool) -> Display:
+    """JSON lines where asked for or where stdout is no terminal; else progress, plain on a dumb terminal."""
+    if json or not sys.stdout.isatty():
+        return JsonLines()
+    return PlainLines() if os.environ.get("TERM", "dumb") == "dumb" else CalmProgress()
+
+
+def say(text: str) -> None:
+    """Write lines to stdout."""
+    _write(sys.stdout, visible(text))
+
+
+def talk(text: str) -> None:
+    """Write lines to stderr."""
+    _write(sys.stderr, visible(text))
+
+
+class JsonLines:
+    """Each event as one line of ASCII JSON on stdout, at once."""
+
+    def show(self, event: Event) -> None:
+        """Write the event."""
+        _write(sys.stdout, json.dumps(event))
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+class PlainLines:
+    """For a terminal that cannot move its cursor: a line for what matters, and now and then one for a step."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+        self._total: int | None = None
+
+    def show(self, event: Event) -> None:
+        """Write the event if it deserves a line."""
+        line = one_line(event)
+        if event["type"] == "phase" and event.get("state") == "start":
+            self._total = _whole(event.get("total")) if event.get("phase") == "train" else self._total
+            line = str(event.get("phase"))
+        elif event["type"] == "step" and time.monotonic() - self._last >= _PLAIN_SECONDS:
+            self._last = time.monotonic()
+            line = f"step {event.get('step')}/{self._total or '?'}  {metrics(event)}"
+        if line:
+            say(line)
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+class CalmProgress:
+    """One line that moves, and one that stays for each evaluation, checkpoint and warning."""
+
+    def __init__(self) -> None:
+        self._progress = _rich_progress()
+        self._tasks: dict[str, TaskID] = {}
+        self._from_step = 0
+        self._print = _rich_printer(self._progress)
+        self._progress.start()
+
+    def show(self, event: Event) -> None:
+        """Move the line, or leave one."""
+        if event["type"] == "phase":
+            self._phase(str(event.get("phase")), event)
+        elif event["type"] == "step":
+            task = self._task("train", None)
+            self._progress.update(task, completed=_whole(event.get("step")) or 0, metrics=metrics(event))
+        elif event["type"] == "resume":
+            self._from_step = _whole(event.get("from_step")) or 0
+        if line := one_line(event):
+            self._print(visible(line))
+
+    def close(self) -> None:
+        """Take the moving line away."""
+        self._progress.stop()
+
+    def _phase(self, phase: str, event: Event) -> None:
+        total, done = _whole(event.get("total")), _whole(event.get("done"))
+        if event.get("state") == "end":
+            if phase in self._tasks:
+                self._progress.remove_task(self._tasks.pop(phase))
+            return
+        task = self._task(phase, total)
+        if total is not None:
+            self._progress.update(task, total=total)
+        if done is not None:
+            self._progress.update(task, completed=done)
+
+    def _task(self, phase: str, total: int | None) -> "TaskID":
+        if phase not in self._tasks:
+            name = visible(phase, one_line=True)
+            begun = (
+                self._from_step if phase == "train" else 0
+            )  # what was done before says nothing of the speed
+            self._tasks[phase] = self._progress.add_task(name, total=total, completed=begun, metrics="")
+        return self._tasks[phase]
+
+
+def one_line(event: Event) -> str | None:
+    """The line that stays of an event, unsanitized; None for an event that leaves none."""
+    match event:
+        case {"type": "eval"}:
+            return f"eval   step {event.get('step')}  {metrics(event)}"
+        case {"type": "save"}:
+            damaged = "" if event.get("verified") in (True, None) else "  NOT VERIFIED"
+            return f"saved  step {event.get('step')}  {event.get('path')}{damaged}"
+        case {"type": "data", "report": {"rows": rows, "train": train, "eval": held_out}}:
+            return f"data   {rows} rows: {train} pairs to train on, {held_out} to evaluate on"
+        case {"type": "export"}:
+            return f"exported to {event.get('path')}"
+        case {"type": "warning"}:
+            return f"warning: {event.get('text')}"
+        case {"type": "resume"}:
+            return f"resumed from step {event.get('from_step')} (attempt {event.get('attempt')})"
+        case _:
+            return None
+
+
+def metrics(event: Event) -> str:
+    """Loss, margin and accuracy of an event, as far as it has them."""
+    names = (("loss", "loss"), ("rewards/margins", "margin"), ("rewards/accuracies", "accuracy"))
+    found = [(label, event.get(name)) for name, label in names]
+    return "  ".join(f"{label} {value:.4g}" for label, value in found if isinstance(value, int | float))
+
+
+def _rich_progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[metrics]}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("eta", markup=False),
+        TimeRemainingColumn(),
+        console=Console(file=sys.stdout, highlight=False),
+        transient=True,
+        refresh_per_second=4,
+    )
+
+
+def _rich_printer(progress: "Progress") -> Callable[[str], None]:
+    from rich.text import Text
+
+    return lambda line: progress.console.print(Text(line))
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write lines at once. When the reader has gone the run goes on unseen: its hours are worth more."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+    except (OSError, ValueError):
+        _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    """Point a broken stream at nothing, so that not even the interpreter's last flush fails."""
+    try:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+    except (OSError, ValueError):
+        return
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

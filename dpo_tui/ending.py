@@ -1,0 +1,73 @@
+"""How a followed run ended, and what is said about it: the reason, where things are, and the next command."""
+
+import shlex
+import signal
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from dpo_tui.display import metrics, talk
+from dpo_tui.runs import effective_state, read_final
+from engine.exits import Exit
+from engine.launch.verdict import exit_of, log_end
+from engine.rundir.checkpoints import CheckpointIndex
+from engine.rundir.files import read_json
+from engine.rundir.paths import RunDir
+from engine.rundir.status import State, read_record
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A run's end: its exit code, its state, and the reason in words, empty where there is none to give."""
+
+    code: Exit
+    state: State
+    text: str
+
+
+def ending_of(run: RunDir, process: subprocess.Popen[bytes] | None) -> Ending:
+    """How the run ended. `process` is the supervisor that was started and has ended, if there was one.
+
+    The status counts if that supervisor wrote it; else its own exit code does, and a death without either is a
+    failed training.
+    """
+    record = read_record(run.run_json)
+    ours = process is None or (record is not None and record.pid == process.pid)
+    status = (read_final(run) if process is not None else effective_state(run)) if ours else None
+    if status is not None and status.final:
+        code = exit_of(Exit.TRAINING_FAILED if status.exit_code is None else status.exit_code)
+        return Ending(code, status.state, status.reason.text if status.reason else "")
+    returned = process.returncode if process is not None else None
+    log = log_end(run.train_log, 0)
+    if returned is not None and returned > 0:
+        return Ending(exit_of(returned), "failed", log)
+    how = f"killed by {signal.Signals(-returned).name}" if returned else "gone"
+    text = f"its supervisor is {how} and left no word (log: {run.train_log})\n{log}".rstrip()
+    return Ending(Exit.TRAINING_FAILED, "failed", text)
+
+
+def announce(run: RunDir, ending: Ending) -> Exit:
+    """Say on stderr how the run ended and what can be done next; returns its exit code."""
+    reason = f": {ending.text}" if ending.text else ""
+    talk(f"{run.name} {'is ' if ending.state != 'failed' else ''}{ending.state}{reason}")
+    summary = read_json(run.summary_json) or {}
+    for label, value in _facts(run, ending, summary).items():
+        talk(f"  {label + ':':<9}{value}")
+    return ending.code
+
+
+def _facts(run: RunDir, ending: Ending, summary: dict[str, Any]) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    with suppress(AttributeError, TypeError):  # a summary of another version may be shaped otherwise
+        if train := summary.get("train"):
+            facts["train"] = f"step {train['step']}  {metrics(train)}"
+        if best := (summary.get("eval") or {}).get("best"):
+            facts["eval"] = f"step {best['step']}  {metrics(best)}"
+    facts["run"] = str(run.root)
+    if ending.state == "done":
+        exported = summary.get("export")
+        facts["export"] = str(exported or f"none yet; dpo-tui export {shlex.quote(str(run.root))}")
+    elif ending.state == "stopped" or CheckpointIndex(run.checkpoints_dir).latest() is not None:
+        facts["resume"] = f"dpo-tui --headless {shlex.quote(str(run.config))} --resume"
+    return facts

@@ -1,0 +1,178 @@
+"""Training without screens: start a run and follow it, or follow one that somebody else started.
+
+What starts a run here owns it. INT, TERM and HUP ask for a checkpoint and the end, a second INT kills, and when
+this process dies in any other way the run's supervisor does the same. `detach` gives the ownership away.
+"""
+
+import json as jsonlib
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from dpo_tui.display import choose_display, say, talk
+from dpo_tui.ending import announce, ending_of
+from dpo_tui.runs import effective_state
+from dpo_tui.starting import Prepared, create, prepare
+from dpo_tui.text.sanitize import visible
+from engine.config.load import resolved_toml
+from engine.exits import Exit
+from engine.launch.local import SupervisorCommand, rank_command, spawn_supervisor, supervisor_command
+from engine.rundir.events import complete_size
+from engine.rundir.paths import RunDir
+from engine.rundir.status import read_record
+from engine.rundir.tail import Tail
+
+_POLL_SECONDS = 0.1
+_STOPPING = "stopping after the current step, with a checkpoint; interrupt again to kill the run now"
+_KILLING = "killing the run now"
+
+
+def launch(
+    config: Path,
+    *,
+    run_name: str | None = None,
+    runs_dir: Path | None = None,
+    overrides: Sequence[str] = (),
+    json: bool = False,
+    dry_run: bool = False,
+    resume: bool = False,
+    detach: bool = False,
+    supervisor: SupervisorCommand = supervisor_command,
+) -> Exit:
+    """Train what a config says and stay until it ends; returns the run's exit code.
+
+    With `detach` return as soon as the run has started, with `dry_run` print what would be started and write
+    nothing. Raises EngineError when the run cannot start. `supervisor` replaces the command of the supervisor.
+    """
+    prepared = prepare(config, run_name=run_name, runs_dir=runs_dir, overrides=overrides, resume=resume)
+    if dry_run:
+        _describe(prepared, supervisor)
+        return Exit.DONE
+    if prepared.done:
+        return announce(prepared.run, ending_of(prepared.run, None))
+    if prepared.export_ignored:
+        talk(
+            f"note: [export] of {prepared.run.config} is used, not the one given; `dpo-tui export` takes any"
+        )
+    if not prepared.resuming:
+        create(prepared)
+    if detach:
+        return _start_and_leave(prepared.run, supervisor, json=json)
+    return _start_and_follow(prepared.run, supervisor, json=json)
+
+
+def attach(run: Path, *, json: bool = False) -> Exit:
+    """Follow a run from its start to its end; returns its exit code, or 130 when Ctrl-C leaves it to itself."""
+    directory = RunDir(run.absolute())
+    try:
+        if json or not effective_state(directory).final:
+            _follow(directory, lambda: not effective_state(directory).final, offset=0, json=json)
+    except KeyboardInterrupt:
+        talk(f"{directory.name} goes on; come back with: dpo-tui attach {shlex.quote(str(directory.root))}")
+        return Exit.INTERRUPTED
+    return announce(directory, ending_of(directory, None))
+
+
+def _start_and_follow(run: RunDir, command: SupervisorCommand, *, json: bool) -> Exit:
+    offset = complete_size(run.events)
+    with _Owner() as owner:
+        process = spawn_supervisor(run, owner=True, command=command)
+        owner.watch(process)
+        talk(f"{run.name}: {run.root} (log: {run.train_log.name})")
+        _follow(run, owner.waiting, offset=offset, json=json)
+        return announce(run, ending_of(run, process))
+
+
+def _start_and_leave(run: RunDir, command: SupervisorCommand, *, json: bool) -> Exit:
+    """Wait until the supervisor has taken over, then print the run's name."""
+    process = spawn_supervisor(run, owner=False, command=command)
+    while not _taken_over(run, process):
+        if process.poll() is not None:
+            return announce(run, ending_of(run, process))
+        time.sleep(_POLL_SECONDS)
+    say(jsonlib.dumps({"name": run.name, "path": str(run.root)}) if json else run.name)
+    where = shlex.quote(str(run.root))
+    talk(f"it runs on its own; follow it with: dpo-tui attach {where}\nstop it with: dpo-tui stop {where}")
+    return Exit.DONE
+
+
+def _taken_over(run: RunDir, process: subprocess.Popen[bytes]) -> bool:
+    record = read_record(run.run_json)
+    return record is not None and record.pid == process.pid and record.supervisor.alive()
+
+
+def _follow(run: RunDir, alive: Callable[[], bool], *, offset: int, json: bool) -> None:
+    """Show events until the supervisor is gone and everything it left is shown."""
+    tail = Tail(run.events, offset)
+    display = choose_display(json=json)
+    try:
+        while True:
+            ended = not alive()
+            while batch := tail.read():
+                for event in batch:
+                    display.show(event)
+            if ended:
+                return
+            time.sleep(_POLL_SECONDS)
+    finally:
+        display.close()
+
+
+class _Owner:
+    """Passes the signals of this process on to the supervisor, for as long as the run is followed."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._heard = 0
+        self._notices: list[str] = []  # a handler must not write: it may have interrupted a write
+
+    def __enter__(self) -> "_Owner":
+        self._before = {number: signal.signal(number, self._hear) for number in _passed_on()}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def watch(self, process: subprocess.Popen[bytes]) -> None:
+        """From now on signals go to `process`, with one that came before."""
+        self._process = process
+        if self._heard:
+            process.send_signal(signal.SIGTERM)
+
+    def waiting(self) -> bool:
+        """Whether the supervisor still runs; says what became of the signals since the last call."""
+        while self._notices:
+            talk(self._notices.pop(0))
+        return self._process is not None and self._process.poll() is None
+
+    def _hear(self, number: int, _: FrameType | None) -> None:
+        self._heard += 1
+        kill = self._heard > 1 and number == signal.SIGINT
+        self._notices.append(_KILLING if kill else _STOPPING)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT if kill else signal.SIGTERM)
+
+
+def _passed_on() -> Iterator[signal.Signals]:
+    """INT and TERM, and HUP unless `nohup` had it ignored."""
+    yield signal.SIGINT
+    yield signal.SIGTERM
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
+
+
+def _describe(prepared: Prepared, command: SupervisorCommand) -> None:
+    """Print the resolved config, with the commands it would be run by as comments."""
+    run, world = prepared.run, prepared.config.launch.devices
+    lines = [f"run directory: {run.root}", f"supervisor: {shlex.join(command(run, None))}"]
+    for rank in range(world):
+        argv, extra = rank_command(run, rank, world)
+        setting = "".join(f"{key}={value} " for key, value in extra.items())
+        lines.append(f"rank {rank}: {setting}{shlex.join(argv)}")
+    say("\n".join(f"# {visible(line, one_line=True)}" for line in lines))
+    say(resolved_toml(prepared.config).rstrip("\n"))

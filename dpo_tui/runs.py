@@ -1,0 +1,164 @@
+"""Runs from outside: find one, list them, stop one, and say how each really stands."""
+
+import difflib
+import json as jsonlib
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from dpo_tui.display import say, talk
+from engine.exits import Exit, UsageError
+from engine.rundir.control import Control
+from engine.rundir.lock import is_locked
+from engine.rundir.paths import RunDir
+from engine.rundir.status import Reason, Status, read_record, read_status
+
+DEFAULT_RUNS_DIR = Path("runs")
+
+_POLL_SECONDS = 0.1
+_START_SECONDS = 30.0
+_SILENCE_SECONDS = 60.0
+
+
+def find(run: str, runs_dir: Path | None = None) -> Path:
+    """The absolute directory of a run, by its name under `runs_dir` (else `./runs`) or by a path.
+
+    A path may be the run's directory or its `config.toml`. Raises UsageError when there is none.
+    """
+    base = DEFAULT_RUNS_DIR if runs_dir is None else runs_dir
+    named = [] if "/" in run or run in ("", ".", "..") else [base / run]
+    for place in [*named, *([Path(run).expanduser()] if run else [])]:
+        root = place.parent if place.name == "config.toml" and place.is_file() else place
+        if is_run(root):
+            return root.absolute()
+    close = difflib.get_close_matches(run, [path.name for path in run_dirs(base)], n=1)
+    hint = (
+        f"did you mean {close[0]}?" if close else "`dpo-tui runs` lists them, --runs names another directory"
+    )
+    raise UsageError("run.unknown", f"no run {run} in {base}: {hint}", run=run, runs_dir=str(base))
+
+
+def is_run(root: Path) -> bool:
+    """Whether a directory is a run's: it has a config, and a supervisor had or will have it."""
+    return (root / "config.toml").is_file() and not root.name.startswith(".")
+
+
+def run_dirs(runs_dir: Path) -> list[Path]:
+    """Directories of the runs in `runs_dir`, the latest heard of first."""
+    if not runs_dir.is_dir():
+        return []
+    roots = [entry for entry in runs_dir.iterdir() if is_run(entry)]
+    return sorted(roots, key=lambda root: (-_last_heard(RunDir(root)), root.name))
+
+
+def is_live(run: RunDir) -> bool:
+    """Whether a supervisor carries the run on this machine."""
+    record = read_record(run.run_json)
+    here = record is not None and record.host == socket.gethostname()
+    return (here and record is not None and record.supervisor.alive()) or is_locked(run.lock)
+
+
+def effective_state(run: RunDir) -> Status:
+    """The status, corrected where nobody is left who could have corrected it: such a run is `failed`."""
+    status = read_status(run.status_json)
+    if status is not None and status.final:
+        return status
+    if status is None:
+        young = time.time() - _last_heard(run) < _START_SECONDS
+        if young or is_live(run):
+            return Status(state="queued")
+        return _lost(Status(state="failed"), "run.never_started", f"it never started; {resume_hint(run)}")
+    record = read_record(run.run_json)
+    if record is not None and record.host != socket.gethostname():
+        if time.time() - status.heartbeat < _SILENCE_SECONDS:
+            return status
+        text = f"nothing was heard from {record.host} for a minute; if it is gone, {resume_hint(run)}"
+        return _lost(status, "run.silent", text)
+    if is_live(run):
+        return status
+    return read_final(run) or _lost(status, "run.orphaned", f"its supervisor is gone; {resume_hint(run)}")
+
+
+def read_final(run: RunDir) -> Status | None:
+    """The status if it is final; it may have become so a moment ago."""
+    status = read_status(run.status_json)
+    return status if status is not None and status.final else None
+
+
+def resume_hint(run: RunDir) -> str:
+    """The words that say how a run goes on."""
+    return f"resume it with: dpo-tui --headless {run.config} --resume"
+
+
+def show(runs_dir: Path | None, *, json: bool) -> Exit:
+    """List the runs on stdout, as a table or as JSON, the latest heard of first."""
+    base = DEFAULT_RUNS_DIR if runs_dir is None else runs_dir
+    runs = [RunDir(root.absolute()) for root in run_dirs(base)]
+    standing = [(run, effective_state(run)) for run in runs]
+    if json:
+        say(jsonlib.dumps([_as_json(run, status) for run, status in standing], indent=2))
+    elif standing:
+        table = [("NAME", "STATE", "STEP", "HEARD", "REASON"), *(_row(*entry) for entry in standing)]
+        for line in _aligned(table):
+            say(line)
+    else:
+        talk(f"no runs in {base}")
+    return Exit.DONE
+
+
+def stop(run: Path, *, wait: bool) -> Exit:
+    """Ask a run for a checkpoint and its end; with `wait`, until it has ended. 1 if it ended by failing."""
+    directory = RunDir(run)
+    status = effective_state(directory)
+    if status.final:
+        talk(f"{directory.name} is not running: it is {status.state}")
+        return Exit.DONE
+    Control(directory.control_dir).request_stop()
+    if not wait:
+        talk(f"{directory.name} will save a checkpoint and stop; `dpo-tui attach {directory.name}` shows it")
+        return Exit.DONE
+    while not (status := effective_state(directory)).final:
+        time.sleep(_POLL_SECONDS)
+    talk(f"{directory.name} is {status.state}{': ' + status.reason.text if status.reason else ''}")
+    return Exit.TRAINING_FAILED if status.state == "failed" else Exit.DONE
+
+
+def _lost(status: Status, code: str, text: str) -> Status:
+    return replace(status, state="failed", exit_code=int(Exit.TRAINING_FAILED), reason=Reason(code, text))
+
+
+def _last_heard(run: RunDir) -> float:
+    """Unix time of the last sign of life: a heartbeat, else when the run was made."""
+    status = read_status(run.status_json)
+    if status is not None and status.heartbeat:
+        return status.heartbeat
+    try:
+        return run.config.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _as_json(run: RunDir, status: Status) -> dict[str, Any]:
+    return {"name": run.name, "path": str(run.root), **asdict(status)}
+
+
+def _row(run: RunDir, status: Status) -> tuple[str, ...]:
+    steps = f"{status.step}/{status.total}" if status.total is not None else str(status.step or "-")
+    reason = status.reason.text.splitlines()[0] if status.reason and status.reason.text else ""
+    return run.name, status.state, steps, _ago(time.time() - _last_heard(run)), reason
+
+
+def _ago(seconds: float) -> str:
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return "now"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,135 @@
+"""From a config to a run directory: which run is meant, whether it may start, and the directory itself."""
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dpo_tui.runs import is_live, is_run, read_final, resume_hint
+from engine.config.load import differences, load_config, resolved_toml
+from engine.config.schema import RUN_NAME, Config
+from engine.exits import UsageError
+from engine.rundir.files import write_synced, writing
+from engine.rundir.paths import RunDir
+from engine.rundir.status import read_record
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that may start. Nothing is written yet."""
+
+    run: RunDir
+    config: Config
+    """What the run will train: with its own name and directory, and absolute paths."""
+    resuming: bool
+    export_ignored: bool = False
+    """The config given asks for another export than the run's own config, which wins."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it is a finished run that is to be resumed: nothing is left to do."""
+        status = read_final(self.run) if self.resuming else None
+        return status is not None and status.state == "done"
+
+
+def prepare(
+    path: Path,
+    *,
+    run_name: str | None = None,
+    runs_dir: Path | None = None,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+) -> Prepared:
+    """Find out what to start for the config at `path`. Raises UsageError, ConfigError among them."""
+    config = load_config(path, overrides).config
+    run = locate(path, config, run_name, runs_dir)
+    if is_live(run):
+        text = f"{run.name} is running: `dpo-tui attach {run.root}` follows it, `dpo-tui stop {run.root}` stops it"
+        raise UsageError("run.live", text, run=str(run.root))
+    if resume:
+        return _resumed(run, config)
+    if _occupied(run.root):
+        raise UsageError("run.exists", f"{run.root} exists already: {_way_out(run)}", run=str(run.root))
+    return Prepared(run, _placed(config, run), resuming=False)
+
+
+def locate(path: Path, config: Config, run_name: str | None, runs_dir: Path | None) -> RunDir:
+    """The run meant by a config: a run's own `config.toml` means that run, wherever it was moved to."""
+    own = RunDir(path.absolute().parent)
+    if run_name is None and runs_dir is None and path.name == "config.toml" and read_record(own.run_json):
+        return own
+    if run_name is not None and not re.fullmatch(RUN_NAME, run_name):
+        text = f"--run {run_name}: a run's name is letters, digits, '.', '_' and '-', at most 64"
+        raise UsageError("run.bad_name", text, name=run_name)
+    name = run_name or config.run.name or _name_from(path)
+    base = Path(config.run.dir) if runs_dir is None else runs_dir
+    return RunDir(base.expanduser().absolute() / name)
+
+
+def create(prepared: Prepared) -> None:
+    """Make the directory of a new run, whole or not at all. Raises UsageError and CannotWriteError."""
+    root = prepared.run.root
+    unfinished = root.with_name(f".{root.name}.{os.getpid()}")
+    try:
+        with writing(root):
+            root.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.mkdir(mode=0o700)
+            write_synced(unfinished / prepared.run.config.name, resolved_toml(prepared.config).encode())
+            _claim(unfinished, prepared.run)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _claim(unfinished: Path, run: RunDir) -> None:
+    """Give the directory its name; of two that want the same one, one gets it."""
+    try:
+        os.rename(unfinished, run.root)
+    except OSError as error:
+        if not _occupied(run.root):
+            raise
+        text = f"{run.root} was created by somebody else just now: {_way_out(run)}"
+        raise UsageError("run.exists", text, run=str(run.root)) from error
+
+
+def _resumed(run: RunDir, given: Config) -> Prepared:
+    """The run with its own config, which the config given must not contradict."""
+    if not is_run(run.root):
+        text = f"there is no run {run.name} in {run.root.parent} to resume: start it without --resume"
+        raise UsageError("run.unknown", text, run=str(run.root))
+    own = load_config(run.config).config
+    changed = differences(own, given)
+    if changed:
+        keys = "\n".join(f"  {key}: {before} in the run, now {now}" for key, before, now in changed)
+        text = (
+            f"{run.root} cannot go on with a changed config:\n{keys}\n"
+            f"{resume_hint(run)}, or start a new run with --run NAME"
+        )
+        raise UsageError("run.config_changed", text, run=str(run.root), keys=[key for key, *_ in changed])
+    return Prepared(run, own, resuming=True, export_ignored=own.export != given.export)
+
+
+def _placed(config: Config, run: RunDir) -> Config:
+    place = config.run.model_copy(update={"name": run.name, "dir": str(run.root.parent)})
+    return config.model_copy(update={"run": place})
+
+
+def _occupied(root: Path) -> bool:
+    """Whether something is there; an empty directory is nothing."""
+    if root.is_dir() and not root.is_symlink():
+        return any(root.iterdir())
+    return os.path.lexists(root)
+
+
+def _way_out(run: RunDir) -> str:
+    go_on = "--resume goes on with it, " if is_run(run.root) else ""
+    return f"{go_on}--run NAME starts another"
+
+
+def _name_from(path: Path) -> str:
+    """A run name made of the config file's, with what a name may not hold replaced."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:64]
+    if not name:
+        raise UsageError("run.no_name", f"{path}: no run name can be made of this; give one with --run NAME")
+    return name

@@ -1,0 +1,63 @@
+"""Processes by pid and start time: a pid alone can belong to somebody else by now. Linux only (`/proc`)."""
+
+import ctypes
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """One process on this machine since its boot: the pid, and when it started (seconds after boot)."""
+
+    pid: int
+    start_time: float
+
+    @classmethod
+    def own(cls) -> "ProcessId":
+        """The calling process."""
+        started = start_time(os.getpid())
+        assert started is not None, "/proc does not show this process"
+        return cls(os.getpid(), started)
+
+    def alive(self) -> bool:
+        """Whether that very process still runs."""
+        return is_alive(self.pid, self.start_time)
+
+
+def start_time(pid: int) -> float | None:
+    """Seconds from boot to the start of a process; None when it is gone or a zombie.
+
+    Counted from boot, so that setting the clock does not turn a live process into another one.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    state, *fields = stat.rpartition(")")[2].split()  # the name before may hold anything, brackets too
+    return None if state in "ZX" else int(fields[18]) / _TICKS
+
+
+def is_alive(pid: int, started: float | None) -> bool:
+    """Whether the process with this pid and start time runs; without a start time, whether the pid does."""
+    now = start_time(pid)
+    return now is not None and (started is None or abs(now - started) < 0.5 / _TICKS)
+
+
+def parent_death_signal(guardian: ProcessId | None = None) -> None:
+    """Have the kernel kill this process when its parent dies, and exit at once if it is already gone.
+
+    `guardian` is the process that must still live, the supervisor; without one, the parent must not change
+    while the signal is set up. Call it first thing, from the main thread.
+    """
+    parent = os.getppid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent or (guardian is not None and not guardian.alive()):
+        sys.exit("the supervisor of this process is gone")
