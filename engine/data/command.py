@@ -1,0 +1,106 @@
+"""`python -m engine data CONFIG|PATH`: what training would make of the pairs, and one of them as the model sees it."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from engine.config.load import absolute_paths, load_config
+from engine.config.schema import Config
+from engine.data.pairs import IntArray, Pair
+from engine.data.prepare import make_pairs, require_enough
+from engine.data.printable import printable
+from engine.data.report import Report
+from engine.exits import Exit, UsageError
+from engine.models.load import load_tokenizer
+
+SHOWN = 480
+"""Characters shown of each end of a text that is too long to show whole."""
+
+_MARKS = (("prompt", "│"), ("chosen", "▸"), ("rejected", "▸"))
+
+
+def main(argv: Sequence[str]) -> Exit:
+    """Print the report and one pair; as one JSON object with `--json`. Raises what preparing raises."""
+    asked = _parser().parse_args(argv)
+    config = _config(asked.what, asked.set, asked.model)
+    tokenizer = load_tokenizer(config.model)
+    with TemporaryDirectory(prefix="dpo-data-") as folder:
+        prepared = make_pairs(config, tokenizer, Path(folder), _tell)
+        report = prepared.report
+        shown = rendered_pair(prepared.train[0], tokenizer) if len(prepared.train) else {}
+    print(
+        json.dumps({**report.to_json(), "example": shown}, indent=2) if asked.json else _text(report, shown)
+    )
+    require_enough(report, config.train.pairs_per_step)
+    return Exit.DONE
+
+
+def _tell(done: int, total: int | None) -> None:
+    """The rows read so far, for a person who waits."""
+    if sys.stderr.isatty():
+        of = f" of {total:,}" if total else ""
+        print(f"\r{done:,}{of} rows", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m engine data", description=__doc__)
+    parser.add_argument("what", help="a config (.toml), or a file or folder of pairs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the config"
+    )
+    parser.add_argument("--model", help="for a path: whose tokenizer (folder, .gguf file or repo id)")
+    return parser
+
+
+def _config(what: str, overrides: list[str], model: str | None) -> Config:
+    """The config named, or the defaults around a bare path."""
+    if what.endswith(".toml"):
+        if model:
+            text = "--model goes with a path to data. For a config write --set model.id=..."
+            raise UsageError("data.model_with_config", text)
+        return load_config(Path(what), overrides).config
+    if overrides:
+        raise UsageError("data.set_with_path", "--set changes a config, and what was named is data.")
+    pairs = {"sources": [{"source": "local", "path": what}]}
+    values = {"model": _model(model), "data": pairs, "train": {"pairs_per_step": 1}}
+    return absolute_paths(Config.model_validate(values))
+
+
+def _model(name: str | None) -> dict[str, str]:
+    if name is None:
+        return {"source": "builtin", "id": "smollm2-135m-instruct"}
+    return {"source": "local" if Path(name).expanduser().exists() else "hub", "id": name}
+
+
+def rendered_pair(pair: Pair, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """A pair as text, parted where the completion begins: what is before is read, what follows is trained."""
+    return {
+        "prompt": _decoded(pair.chosen[: pair.chosen_start], tokenizer),
+        "chosen": _decoded(pair.chosen[pair.chosen_start :], tokenizer),
+        "rejected": _decoded(pair.rejected[pair.rejected_start :], tokenizer),
+    }
+
+
+def _decoded(ids: IntArray, tokenizer: PreTrainedTokenizerBase) -> str:
+    return str(tokenizer.decode(ids.tolist(), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def _text(report: Report, shown: dict[str, Any]) -> str:
+    parts = [report.render()]
+    if shown:
+        parts.append("The first pair as the model sees it; it learns from what follows each ▸.")
+        parts.append("\n".join(f"{name:>8} {mark} {_indented(shown[name])}" for name, mark in _MARKS))
+    return "\n\n".join(parts)
+
+
+def _indented(text: str) -> str:
+    if len(text) > 2 * SHOWN:
+        text = f"{text[:SHOWN]} [...] {text[-SHOWN:]}"
+    return printable(text).replace("\n", "\n         │ ")

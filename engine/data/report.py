@@ -1,0 +1,86 @@
+"""What became of the rows: kept, cut and dropped with reasons and places, lengths, and what looks wrong."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
+
+from engine.data import report_text
+from engine.data.tallies import PERCENTILES, LengthBias, Notice, SourceReport, Tally
+
+
+@dataclass(slots=True)
+class Report:
+    """The whole account. Rows that repeat another one exactly are kept, and counted as `duplicates`.
+
+    lengths: tokens before cutting, of all pairs that were tokenised, by part and percentile.
+    """
+
+    max_length: int
+    max_prompt_length: int
+    rows: int = 0
+    kept: int = 0
+    train: int = 0
+    eval: int = 0
+    eval_wanted: bool = False
+    sources: list[SourceReport] = field(default_factory=list)
+    dropped: dict[str, Tally] = field(default_factory=dict)
+    cut: dict[str, Tally] = field(default_factory=dict)
+    duplicates: Tally = field(default_factory=Tally)
+    lengths: dict[str, dict[str, int]] = field(default_factory=dict)
+    length_bias: LengthBias = field(default_factory=LengthBias)
+
+    def drop(self, reason: str, place: str, detail: str = "") -> None:
+        """Count a dropped row; `reason` is a key of `tallies.DROPPED`."""
+        self.dropped.setdefault(reason, Tally()).add(place, detail)
+
+    @property
+    def dropped_count(self) -> int:
+        return sum(tally.count for tally in self.dropped.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON, with the warnings; `from_json` reads them back."""
+        return {**asdict(self), "warnings": [asdict(notice) for notice in self.warnings()]}
+
+    @classmethod
+    def from_json(cls, value: Any) -> "Report | None":
+        """A report out of `to_json`'s values; None if they are none."""
+        if not isinstance(value, dict):
+            return None
+        try:
+            return _ADAPTER.validate_python({key: entry for key, entry in value.items() if key != "warnings"})
+        except ValidationError:
+            return None
+
+    def warnings(self) -> list[Notice]:
+        """What a person should know before training on this."""
+        return report_text.notices(self)
+
+    def render(self) -> str:
+        """The report as plain text of at most 40 lines, free of control characters."""
+        return report_text.render(self)
+
+
+_ADAPTER = TypeAdapter(Report)
+
+
+def percentiles(lengths: npt.NDArray[np.int32]) -> dict[str, int]:
+    """The smallest length that at least p per cent of the pairs do not exceed, for each of `PERCENTILES`."""
+    if not len(lengths):
+        return dict.fromkeys(PERCENTILES, 0)
+    values = np.percentile(lengths, list(PERCENTILES.values()), method="inverted_cdf")
+    return {name: int(value) for name, value in zip(PERCENTILES, values, strict=True)}
+
+
+def length_bias(chosen: npt.NDArray[np.int32], rejected: npt.NDArray[np.int32]) -> LengthBias:
+    """Compare the completions' lengths pair by pair."""
+    if not len(chosen):
+        return LengthBias()
+    return LengthBias(
+        mean_chosen=round(float(chosen.mean()), 1),
+        mean_rejected=round(float(rejected.mean()), 1),
+        chosen_longer=round(float((chosen > rejected).mean()), 4),
+        rejected_longer=round(float((rejected > chosen).mean()), 4),
+    )
