@@ -72,8 +72,12 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a file of preference pairs in any known layout")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="a file of preference pairs in any known layout"
+    )
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--pairs-per-step", type=int, default=2)
     parser.add_argument("--max-length", type=int, default=512)
@@ -177,7 +181,9 @@ def report(ours: list[float], theirs: list[float], seconds: float, trl_seconds: 
     for step, (mine, other) in enumerate(zip(ours, theirs, strict=True), start=1):
         print(f"{step:>4}  {mine:>10.6f}  {other:>10.6f}  {mine - other:>+10.1e}")
     gap = max(abs(mine - other) for mine, other in zip(ours, theirs, strict=True))
-    print(f"largest difference {gap:.1e} (allowed {TOLERANCE:.0e}); {seconds:.0f} s here, {trl_seconds:.0f} s in TRL,")
+    print(
+        f"largest difference {gap:.1e} (allowed {TOLERANCE:.0e}); {seconds:.0f} s here, {trl_seconds:.0f} s in TRL,"
+    )
     print("both with loading, tokenising and the reference; here also with a checkpoint")
     return 0 if gap <= TOLERANCE else 1
 

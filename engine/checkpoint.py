@@ -31,6 +31,7 @@ class Identity:
 
     config_digest: str
     data_digest: str
+    model_digest: str
     world_size: int
 
 
@@ -52,14 +53,16 @@ def save(
     start = time.monotonic()
     events.phase("save", "start")
     staging = index.staging(step)
-    save_trained(weights.weights, staging / WEIGHTS_FILE)
-    save_file(weights.state(), staging / OPTIMIZER_FILE)
+    with index.writing(step):
+        save_trained(weights.weights, staging / WEIGHTS_FILE)
+        save_file(weights.state(), staging / OPTIMIZER_FILE)
     path = index.commit(
         step,
         epoch=epoch,
         metrics=metrics,
         config_digest=identity.config_digest,
         data_digest=identity.data_digest,
+        model_digest=identity.model_digest,
         world_size=identity.world_size,
         versions=versions(),
     )
@@ -93,9 +96,9 @@ def load(index: CheckpointIndex, step: int, weights: MasterWeights) -> None:
 
 
 def check_identity(index: CheckpointIndex, step: int, identity: Identity) -> None:
-    """Raise UnusableError if the checkpoint was made by another config, from other data or on another world size."""
+    """Raise UnusableError if the checkpoint belongs to another config, data, base model or world size."""
     manifest = index.manifest(step)
-    for name in ("config_digest", "data_digest", "world_size"):
+    for name in ("config_digest", "data_digest", "model_digest", "world_size"):
         theirs, ours = getattr(manifest, name), getattr(identity, name)
         if theirs != ours:
             what = name.removesuffix("_digest").replace("_", " ")

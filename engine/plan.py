@@ -78,7 +78,8 @@ def pack_tokens(lengths: Lengths, share_prefix: bool) -> NDArray[np.int64]:
 def shared_tokens(lengths: Lengths) -> NDArray[np.int64]:
     """Input tokens the two sequences of a pair have in common."""
     shortest = np.minimum(lengths[:, 0], lengths[:, 1]) - 1
-    return np.minimum(lengths[:, 4], shortest).astype(np.int64)
+    shared: NDArray[np.int64] = np.minimum(lengths[:, 4], shortest).astype(np.int64)
+    return shared
 
 
 def deal(tokens: Sequence[int], bins: int) -> list[list[int]]:

@@ -50,7 +50,7 @@ def main(root: Path) -> Exit:
             text = f"{type(error).__name__}: {error}. The traceback is in train.log"
             events.end(Exit.TRAINING_FAILED, "train.crashed", text)
             return Exit.TRAINING_FAILED
-        events.end(Exit.DONE, "run.done", "done")
+        events.end(Exit.DONE, "run.done", "all steps are trained")
         return Exit.DONE
 
 
@@ -66,6 +66,7 @@ def run(run: RunDir, events: EventWriter) -> None:
     identity = Identity(
         config_digest=config_digest(config),
         data_digest=prepared.train.digest(),
+        model_digest=loaded.fingerprint,
         world_size=trainer.accelerator.num_processes,
     )
     keeper = Keeper(trainer, run, identity)
@@ -91,6 +92,8 @@ def prepare_data(run: RunDir, config: Config, events: EventWriter, control: Cont
         control.stop_requested,
     )
     events.emit("data", report=prepared.report.to_json())
+    for notice in prepared.report.warnings():
+        events.warning(notice.code, notice.text, **notice.params)
     print(prepared.report.render(), flush=True)
     events.phase("tokenize", "end")
     return prepared
@@ -188,7 +191,7 @@ class Keeper:
             checkpoint.load(self.index, step, self.trainer.weights)
         earlier = [event["type"] for event in read_events(self.run.events)]
         if step is not None or "step" in earlier:
-            events.emit("resume", attempt=earlier.count("resume") + 1, from_step=step or 0)
+            events.emit("resume", attempt=earlier.count("resume") + 2, from_step=step or 0)
         return step or 0
 
     def evaluate(self, step: int) -> None:
@@ -202,8 +205,8 @@ class Keeper:
         self.trainer.events.phase("eval", "end")
 
     def save(self, step: int) -> None:
-        """Checkpoint `step`, unless there is nothing to save or it is saved already."""
-        if step == 0 or step in self.index.steps():
+        """Checkpoint `step`, unless there is nothing to save or it is saved already and good."""
+        if step == 0 or self.index.verify(step) is None:
             return
         metrics = (
             {f"eval_{name}": value for name, value in self._metrics.items()}

@@ -200,6 +200,7 @@ def _save(index: CheckpointIndex, step: int, events: EventWriter) -> None:
         metrics={"eval_loss": 1 / step},
         config_digest="c",
         data_digest="d",
+        model_digest="m",
         world_size=1,
         versions={},
     )

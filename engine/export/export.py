@@ -54,6 +54,7 @@ def export(
     tell(1, STAGES)
     tokenizer = _tokenizer(source)
     loaded = load_model(source.base)
+    _require_same_base(loaded, source)
     _require_space(target, loaded.model, source)
     model = _trained_model(loaded, source)
     tell(2, STAGES)
@@ -128,6 +129,17 @@ def _tokenizer(source: Source) -> PreTrainedTokenizerBase:
     if path := source.config.data.chat_template:
         tokenizer.chat_template = Path(path).read_text(encoding="utf-8")
     return tokenizer
+
+
+def _require_same_base(loaded: LoadedModel, source: Source) -> None:
+    """An adapter on another base is another model. Weights trained in full need nothing of their base."""
+    if source.config.model.lora and loaded.fingerprint != source.index.manifest(source.step).model_digest:
+        raise UnusableError(
+            "export.base_changed",
+            f"{source.base.id} is not the model that {source.run.name} was trained on: its weights have changed. "
+            "Pin it with `revision` in [model], or put the old files back.",
+            id=source.base.id,
+        )
 
 
 def _require_space(target: Path, model: PreTrainedModel, source: Source) -> None:

@@ -11,9 +11,9 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from engine.export.card import CardFacts, write_card
 from engine.config.schema import Config
 from engine.exits import CannotWriteError
+from engine.export.card import CardFacts, write_card
 from engine.export.folder import PICKLES, write_record
 from engine.models.generation import complete_generation_config
 from engine.models.quiet import quiet_transformers
@@ -95,6 +95,7 @@ def write_words(folder: Path, source: Source, repo: str | None) -> None:
         "step": source.step,
         "config_digest": manifest.config_digest,
         "data_digest": manifest.data_digest,
+        "model_digest": manifest.model_digest,
     }
     base = {"id": source.base.public_id, "commit": source.base.commit}
     write_record(folder, {**record, "base": base, "dtype": source.dtype, "adapter": source.adapter})

@@ -51,6 +51,7 @@ class CheckpointIndex:
         metrics: Mapping[str, float],
         config_digest: str,
         data_digest: str,
+        model_digest: str,
         world_size: int,
         versions: Mapping[str, str],
     ) -> Path:
@@ -65,6 +66,7 @@ class CheckpointIndex:
                 metrics=dict(metrics),
                 config_digest=config_digest,
                 data_digest=data_digest,
+                model_digest=model_digest,
                 world_size=world_size,
                 versions=dict(versions),
                 files={file.relative_to(staging).as_posix(): describe(file) for file in files_of(staging)},

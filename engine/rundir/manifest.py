@@ -31,6 +31,7 @@ class Manifest:
     metrics: dict[str, float]
     config_digest: str
     data_digest: str
+    model_digest: str
     world_size: int
     versions: dict[str, str]
     files: dict[str, FileEntry]

@@ -50,7 +50,9 @@ def varlen_by_the_book(
 @pytest.mark.parametrize("window", [None, 5])
 def test_varlen_boundaries_mean_the_formula(window: int | None) -> None:
     q, k, v = heads(3, 1), heads(3, 2), heads(3, 3)
-    mine = varlen_by_the_book(q[0].transpose(0, 1), k[0].transpose(0, 1), v[0].transpose(0, 1), SEGMENTS, window)
+    mine = varlen_by_the_book(
+        q[0].transpose(0, 1), k[0].transpose(0, 1), v[0].transpose(0, 1), SEGMENTS, window
+    )
     expected = dense_attention(q, k, v, SEGMENTS, 0.2, window)[0]
     torch.testing.assert_close(mine.float(), expected.float(), rtol=1e-5, atol=1e-6)
 

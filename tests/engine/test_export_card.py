@@ -8,8 +8,8 @@ from huggingface_hub import ModelCard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.export.card import CURVES, CardFacts, card_text, draw_curves, fenced, quoted, without_places
 from engine.config.schema import Config
+from engine.export.card import CURVES, CardFacts, card_text, draw_curves, fenced, quoted, without_places
 from engine.models.resolve import ResolvedModel
 
 STEPS = [{"step": n, "loss": 0.7, "rewards/margins": 0.1, "rewards/accuracies": 0.6} for n in range(1, 4)]

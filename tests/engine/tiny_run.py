@@ -36,12 +36,13 @@ def trained(run: RunDir, step: int) -> nn.Module:
     """The model training had in memory at `step`: the base, its trained weights moved a little."""
     config = load_config(run.config).config
     loaded = load_model(config.model).model
-    model = add_lora(loaded, config.model.lora, config.run.seed) if config.model.lora else loaded
+    model: nn.Module = add_lora(loaded, config.model.lora, config.run.seed) if config.model.lora else loaded
     generator = torch.Generator().manual_seed(step)
     with torch.no_grad():
         for parameter in trained_tensors(model).values():
             parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def write_checkpoint(run: RunDir, step: int, metrics: dict[str, float]) -> None:
@@ -50,6 +51,7 @@ def write_checkpoint(run: RunDir, step: int, metrics: dict[str, float]) -> None:
     facts: dict[str, Any] = {
         "config_digest": "c" * 64,
         "data_digest": "d" * 64,
+        "model_digest": load_model(load_config(run.config).config.model).fingerprint,
         "world_size": 1,
         "versions": {},
     }

@@ -40,6 +40,7 @@ def _save(index: CheckpointIndex, step: int, content: bytes = b"weights", **metr
         metrics=metrics,
         config_digest="c",
         data_digest="d",
+        model_digest="m",
         world_size=1,
         versions={"torch": "2"},
     )
