@@ -1,6 +1,6 @@
 """20 fp32 steps of full fine-tuning, here and in TRL 1.16's DPOTrainer: the losses must agree.
 
-    python benchmarks/trl_agreement.py --data pairs.json [--steps 20] [--limit 40]
+    python benchmarks/trl_agreement.py --data pairs.json [--steps 20]
 
 The built-in model is trained twice from the same weights on the same pairs in the same order, with the same learning
 rate, schedule, clipping and max_length: once by `engine.train.run` as a user would run it, once by DPOTrainer with its
@@ -40,6 +40,7 @@ dtype = "float32"
 [data]
 max_length = {max_length}
 max_prompt_length = {max_prompt_length}
+too_long = "drop"
 eval_fraction = 0.0
 [[data.sources]]
 source = "local"
@@ -81,7 +82,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--pairs-per-step", type=int, default=2)
     parser.add_argument("--max-length", type=int, default=512)
-    parser.add_argument("--limit", type=int, default=40, help="read the first rows only")
+    parser.add_argument("--limit", type=int, default=300, help="rows read; longer pairs are left out")
     return parser.parse_args()
 
 
@@ -93,7 +94,7 @@ def config_text(options: argparse.Namespace, folder: str) -> str:
         steps=options.steps,
         pairs_per_step=options.pairs_per_step,
         max_length=options.max_length,
-        max_prompt_length=options.max_length - 1,  # as TRL: only completions are cut
+        max_prompt_length=options.max_length - 1,
         tokens_per_pack=2 * options.max_length,
     )
 

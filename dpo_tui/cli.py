@@ -12,8 +12,8 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from dpo_tui.text.sanitize import visible
 from engine.exits import EngineError, Exit, UsageError
+from engine.sanitize import one_line, visible
 
 app = typer.Typer(
     help="Turn preference pairs into a better model, from the terminal.",
@@ -160,7 +160,7 @@ def templates_cp(
     """Copy a template to edit it. Nothing is overwritten."""
     from dpo_tui.templates import copy
 
-    print(visible(str(copy(name, destination)), one_line=True))
+    print(one_line(str(copy(name, destination))))
 
 
 @app.command()
@@ -169,7 +169,7 @@ def validate(config: ConfigPath, overrides: Overrides = None) -> None:
     from engine.config.load import load_config
 
     load_config(config, overrides or ())
-    print(f"{visible(str(config), one_line=True)}: no problems found", file=sys.stderr)
+    print(f"{one_line(str(config))}: no problems found", file=sys.stderr)
 
 
 @app.command()

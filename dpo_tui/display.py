@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from dpo_tui.text.sanitize import visible
+from engine.sanitize import one_line, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -67,7 +67,7 @@ class PlainLines:
 
     def show(self, event: Event) -> None:
         """Write the event if it deserves a line."""
-        line = one_line(event)
+        line = lasting_line(event)
         if event["type"] == "phase" and event.get("state") == "start":
             self._total = _whole(event.get("total")) if event.get("phase") == "train" else self._total
             line = str(event.get("phase"))
@@ -100,7 +100,7 @@ class CalmProgress:
             self._progress.update(task, completed=_whole(event.get("step")) or 0, metrics=metrics(event))
         elif event["type"] == "resume":
             self._from_step = _whole(event.get("from_step")) or 0
-        if line := one_line(event):
+        if line := lasting_line(event):
             self._print(visible(line))
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class CalmProgress:
 
     def _task(self, phase: str, total: int | None) -> "TaskID":
         if phase not in self._tasks:
-            name = visible(phase, one_line=True)
+            name = one_line(phase)
             begun = (
                 self._from_step if phase == "train" else 0
             )  # what was done before says nothing of the speed
@@ -129,7 +129,7 @@ class CalmProgress:
         return self._tasks[phase]
 
 
-def one_line(event: Event) -> str | None:
+def lasting_line(event: Event) -> str | None:
     """The line that stays of an event, unsanitized; None for an event that leaves none."""
     match event:
         case {"type": "eval"}:

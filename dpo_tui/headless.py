@@ -17,7 +17,6 @@ from dpo_tui.display import choose_display, say, talk
 from dpo_tui.ending import announce, ending_of
 from dpo_tui.runs import effective_state
 from dpo_tui.starting import Prepared, create, prepare
-from dpo_tui.text.sanitize import visible
 from engine.config.load import resolved_toml
 from engine.exits import Exit
 from engine.launch.local import SupervisorCommand, rank_command, spawn_supervisor, supervisor_command
@@ -25,6 +24,7 @@ from engine.rundir.events import complete_size
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
 from engine.rundir.tail import Tail
+from engine.sanitize import one_line
 
 _POLL_SECONDS = 0.1
 _STOPPING = "stopping after the current step, with a checkpoint; interrupt again to kill the run now"
@@ -174,5 +174,5 @@ def _describe(prepared: Prepared, command: SupervisorCommand) -> None:
         argv, extra = rank_command(run, rank, world)
         setting = "".join(f"{key}={value} " for key, value in extra.items())
         lines.append(f"rank {rank}: {setting}{shlex.join(argv)}")
-    say("\n".join(f"# {visible(line, one_line=True)}" for line in lines))
+    say("\n".join(f"# {one_line(line)}" for line in lines))
     say(resolved_toml(prepared.config).rstrip("\n"))

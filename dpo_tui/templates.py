@@ -3,8 +3,8 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from dpo_tui.text.sanitize import visible
 from engine.exits import CannotWriteError, UsageError
+from engine.sanitize import one_line, visible
 from engine.shipped import template_dir, template_names
 
 
@@ -26,11 +26,11 @@ def copy(name: str, destination: Path | None) -> Path:
     """
     content = text(name)
     path = destination or Path(f"{name}.toml")
-    shown = visible(str(path), one_line=True)
+    shown = one_line(str(path))
     try:
         if path.is_dir():
             path = path / f"{name}.toml"
-            shown = visible(str(path), one_line=True)
+            shown = one_line(str(path))
         with path.open("xb") as file:
             file.write(content)
     except FileExistsError:

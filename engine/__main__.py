@@ -1,6 +1,7 @@
 """`python -m engine VERB`: the processes of a run, and the engine's own commands. Needs no torch by itself."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,6 +11,7 @@ from engine.exits import EngineError, Exit, UsageError
 from engine.process import ProcessId, parent_death_signal
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
+from engine.sanitize import visible
 
 
 def main(argv: Sequence[str] | None = None) -> Exit:
@@ -31,8 +33,13 @@ def main(argv: Sequence[str] | None = None) -> Exit:
                 return export(rest)
     except EngineError as error:
         with suppress(OSError):  # stderr may be a log on a full disk; the exit code still tells
-            print(error.text, file=sys.stderr, flush=True)
+            print(visible(error.text), file=sys.stderr, flush=True)
         return error.exit
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
 
 
 def _parse(argv: list[str]) -> tuple[str, list[str]]:

@@ -4,6 +4,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from engine import rounding
 from engine.exits import EnvironmentUnfitError
 
 
@@ -33,4 +34,4 @@ def numerics(dtype: torch.dtype, mode: str) -> str:
         unit = torch.cuda.get_device_name()
     else:
         unit = f"{torch.backends.cpu.get_cpu_capability()} x {torch.get_num_threads()}"
-    return f"{dtype} {mode} torch {torch.__version__} {unit}"
+    return f"{dtype} rounding {rounding.VERSION} {mode} torch {torch.__version__} {unit}"

@@ -15,9 +15,10 @@ class Meter:
     """Sums metrics of pairs; `report` turns them into means and starts anew."""
 
     def __init__(self) -> None:
-        self._start()
+        self.start()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Forget everything, and count time from now."""
         self._sums = torch.zeros(len(METRICS), dtype=torch.float64)
         self._pairs = 0
         self._tokens = 0
@@ -41,7 +42,7 @@ class Meter:
             "tokens_per_second": round(self._tokens / seconds, 1),
             "memory_gib": round(peak_memory_gib(), 3),
         }
-        self._start()
+        self.start()
         return out
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.config.schema import Optimizer
+from engine.rounding import to_dtype
 
 
 def learning_rate(settings: Optimizer, step: int, total_steps: int) -> float:
@@ -41,7 +42,7 @@ def split_precision(
     assert all(weight.dtype == torch.float32 for weight in masters.values())
     for parameter in model.parameters():
         if not (adapters and parameter.requires_grad):
-            parameter.data = parameter.data.to(dtype)
+            parameter.data = to_dtype(parameter.data, dtype)
     return masters
 
 
@@ -99,7 +100,7 @@ class MasterWeights:
     def write_model(self) -> None:
         """Round the fp32 weights into the model."""
         for name, copy in self._copies.items():
-            copy.copy_(self.weights[name])
+            copy.copy_(to_dtype(self.weights[name], copy.dtype))
 
     def state(self) -> dict[str, Tensor]:
         """The AdamW moments as flat tensors: `<parameter>.exp_avg`, `.exp_avg_sq` and `.step`."""

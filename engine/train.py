@@ -26,6 +26,7 @@ from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.control import Control
 from engine.rundir.events import EventWriter, read_events
 from engine.rundir.paths import RunDir
+from engine.sanitize import visible
 from engine.trainer import PairSet, Trainer
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -37,7 +38,7 @@ def main(root: Path) -> Exit:
         try:
             run(RunDir(root), events)
         except EngineError as error:
-            print(error.text, file=sys.stderr)
+            print(visible(error.text), file=sys.stderr)
             events.end(error.exit, error.code, error.text, **error.params)
             return error.exit
         except (MemoryError, torch.OutOfMemoryError) as error:
@@ -141,6 +142,7 @@ def train(trainer: Trainer, keeper: "Keeper", start: int) -> None:
     """Steps `start + 1` to the last, with what is due after each."""
     settings, last = trainer.config.train, trainer.schedule.total_steps
     trainer.events.phase("train", "start", start, last)
+    trainer.meter.start()
     done = start
     try:
         for step in range(start + 1, last + 1):

@@ -15,13 +15,13 @@ from engine.data.formats import DETECTION_ROWS, Format, detect, format_named
 from engine.data.limits import Dropped, Encoded, Lengths
 from engine.data.messages import Preference, RowError
 from engine.data.pairs import PairWriter
-from engine.data.printable import one_line
 from engine.data.report import Report, length_bias, percentiles
 from engine.data.sources import Row, open_source
 from engine.data.split import prompt_key
 from engine.data.tallies import SourceReport, Tally
 from engine.data.tokenize import Encoder
 from engine.exits import StopRequested, UnusableError
+from engine.sanitize import one_line
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 

@@ -14,10 +14,10 @@ from engine.config.load import absolute_paths, load_config
 from engine.config.schema import Config
 from engine.data.pairs import IntArray, Pair
 from engine.data.prepare import make_pairs, require_enough
-from engine.data.printable import printable
 from engine.data.report import Report
 from engine.exits import Exit, UsageError
 from engine.models.load import load_tokenizer
+from engine.sanitize import visible
 
 SHOWN = 480
 """Characters shown of each end of a text that is too long to show whole."""
@@ -103,4 +103,4 @@ def _text(report: Report, shown: dict[str, Any]) -> str:
 def _indented(text: str) -> str:
     if len(text) > 2 * SHOWN:
         text = f"{text[:SHOWN]} [...] {text[-SHOWN:]}"
-    return printable(text).replace("\n", "\n         │ ")
+    return visible(text).replace("\n", "\n         │ ")

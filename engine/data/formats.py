@@ -20,9 +20,9 @@ from engine.data.messages import (
     split_texts,
     without_prompt,
 )
-from engine.data.printable import one_line
 from engine.data.shapes import MESSAGES, OPTIONAL_TEXT, TEXT, TURN, TURNS, Shape, kind
 from engine.exits import UnusableError, UsageError
+from engine.sanitize import one_line
 
 Fields: TypeAlias = Mapping[str, Any]
 

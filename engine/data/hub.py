@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.config.schema import Source
-from engine.data.printable import one_line
 from engine.data.text_files import NumberedRow
 from engine.exits import CannotWriteError, EngineError, HubError, UnusableError, UsageError
+from engine.sanitize import one_line
 
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 BATCH_ROWS = 256

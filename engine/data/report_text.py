@@ -5,8 +5,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from engine.data.printable import one_line
 from engine.data.tallies import CUT, DROPPED, PERCENTILES, Notice, Tally
+from engine.sanitize import one_line
 
 if TYPE_CHECKING:
     from engine.data.report import Report

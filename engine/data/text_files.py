@@ -11,8 +11,8 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from engine.data.printable import one_line
 from engine.exits import UnusableError
+from engine.sanitize import one_line
 
 CHUNK = 1 << 20
 MAX_ROW = 64 << 20

@@ -20,9 +20,9 @@ from transformers import PreTrainedTokenizerBase
 from engine.data.limits import Dropped, Encoded, Lengths, Limits, fit
 from engine.data.messages import ChatPreference, Message, Preference, TextPreference, flaw
 from engine.data.pairs import IntArray, Pair, common_prefix
-from engine.data.printable import one_line
 from engine.exits import UnusableError
 from engine.rundir.files import read_json
+from engine.sanitize import one_line
 
 TEMPLATE_ERRORS = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError)
 """What a template raises that cannot render a conversation: its own refusals, and slips of its author."""

@@ -19,6 +19,7 @@ from engine.models.hub import require_repo_id, upload
 from engine.models.load import LoadedModel, load_model, load_tokenizer
 from engine.models.resolve import resolve
 from engine.models.weights import load_trained
+from engine.rounding import to_dtype
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.paths import RunDir
 
@@ -160,7 +161,7 @@ def _trained_model(loaded: LoadedModel, source: Source) -> PreTrainedModel | Pef
         _name_base(model, source)
         model = model if source.adapter else model.merge_and_unload()
     for parameter in model.parameters():  # weights only: rotary frequencies lose whole positions in bf16
-        parameter.data = parameter.data.to(DTYPES[source.dtype])
+        parameter.data = to_dtype(parameter.data, DTYPES[source.dtype])
     return model
 
 

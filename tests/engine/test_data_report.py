@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.printable import one_line, printable
 from engine.data.report import Report, length_bias, percentiles
 from engine.data.tallies import CUT, DROPPED, LengthBias, SourceReport
+from engine.sanitize import one_line, visible
 
 HOSTILE = "\x1b]52;c;eA==\x07\x9b31m\u202eevil\x00\r"
 
@@ -41,25 +41,25 @@ def test_a_report_of_everything_fits_on_a_screen() -> None:
 
 def test_nothing_in_a_report_steers_a_terminal() -> None:
     text = full_report(HOSTILE, 2).render()
-    assert text == printable(text)
+    assert text == visible(text)
     assert "\x1b" not in text
     assert "\\x1b]52" in text
 
 
 @given(st.text())
 def test_printable_text_has_no_control_characters_and_can_be_encoded(text: str) -> None:
-    safe = printable(text)
+    safe = visible(text)
     assert not [
         char for char in safe if (ord(char) < 0x20 and char not in "\n\t") or 0x7F <= ord(char) < 0xA0
     ]
     assert not [char for char in safe if char in "\u061c\u200e\u200f\u202a\u202e\u2066\u2069\u2028"]
     safe.encode()
-    assert printable(safe) == safe
+    assert visible(safe) == safe
     assert "\n" not in one_line(text)
 
 
 def test_ordinary_text_stays_as_it_is() -> None:
-    assert printable("Grüße, 你好\n\tمرحبا 🙂") == "Grüße, 你好\n\tمرحبا 🙂"
+    assert visible("Grüße, 你好\n\tمرحبا 🙂") == "Grüße, 你好\n\tمرحبا 🙂"
 
 
 def test_only_the_first_places_are_kept_and_the_rest_is_counted() -> None:

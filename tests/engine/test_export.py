@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from engine.exits import CannotWriteError, EngineError, Exit, HubError, UnusableError, UsageError
 from engine.export.export import export, main
 from engine.models.weights import save_trained
+from engine.rounding import to_dtype
 from engine.rundir.paths import RunDir
 from tests.engine.tiny_folder import tiny_tokenizer, write_folder
 from tests.engine.tiny_run import LORA, tiny_run, trained
@@ -40,7 +41,7 @@ def test_exported_model_computes_bit_for_bit_what_was_trained(run: RunDir, dtype
     assert again.config.dtype == kind
     expected = trained(run, 4)
     for parameter in expected.parameters():
-        parameter.data = parameter.data.to(kind)
+        parameter.data = to_dtype(parameter.data, kind)
     assert torch.equal(again(IDS).logits, expected(IDS).logits)
 
 

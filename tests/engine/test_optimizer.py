@@ -9,6 +9,7 @@ from transformers import get_scheduler
 
 from engine.config.schema import Optimizer
 from engine.optimizer import MasterWeights, learning_rate, split_precision
+from engine.rounding import to_bfloat16
 
 
 def masters(dtype: torch.dtype) -> tuple[nn.Linear, MasterWeights]:
@@ -49,7 +50,7 @@ def test_steps_below_a_bf16_ulp_still_add_up() -> None:
         take(layer, weights, seed, rate=1e-7)
     assert layer.weight.dtype == torch.bfloat16
     assert not torch.equal(weights.weights["weight"], before["weight"])
-    assert torch.equal(layer.weight, weights.weights["weight"].bfloat16())
+    assert torch.equal(layer.weight, to_bfloat16(weights.weights["weight"]))
 
 
 def test_fp32_needs_no_copies() -> None:

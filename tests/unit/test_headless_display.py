@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpo_tui.display import JsonLines, PlainLines, choose_display, metrics, one_line, say
+from dpo_tui.display import JsonLines, PlainLines, choose_display, lasting_line, metrics, say
 from tests.fake_engine import SCRIPT, write_config
 
 _EVENTS: list[dict[str, Any]] = [
@@ -73,7 +73,7 @@ def test_a_plain_terminal_gets_a_line_for_what_matters(capsys: pytest.CaptureFix
 
 
 def test_a_checkpoint_that_does_not_verify_is_pointed_out() -> None:
-    assert "NOT VERIFIED" in (one_line({"type": "save", "step": 1, "path": "x", "verified": False}) or "")
+    assert "NOT VERIFIED" in (lasting_line({"type": "save", "step": 1, "path": "x", "verified": False}) or "")
 
 
 def test_metrics_of_another_type_are_left_out() -> None:

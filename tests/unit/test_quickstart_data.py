@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.before_after import PROMPTS
+
 FOLDER = Path(__file__).parents[2] / "templates" / "quickstart"
-HELD_OUT = {
-    "Why is the sky blue?",
-    "How can I keep bread fresh?",
-    "What is the difference between a planet and a star?",
-}
 INNER_SENTENCE_END = re.compile(r"[.!?][\"')]*\s+\S")
 
 
@@ -49,7 +46,7 @@ def test_there_are_enough_pairs_for_a_demo_and_few_enough_for_two_cores(pairs: l
 def test_no_prompt_comes_twice_and_none_is_the_demos_own(pairs: list[dict[str, Any]]) -> None:
     prompts = [content(row, "prompt") for row in pairs]
     assert len({prompt.casefold() for prompt in prompts}) == len(prompts)
-    assert not HELD_OUT & set(prompts)
+    assert not set(PROMPTS) & set(prompts)
 
 
 def test_chosen_is_one_short_sentence(pairs: list[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpo_tui.text.sanitize import visible
+from engine.sanitize import one_line, visible
 
 STEERING = st.sampled_from(
     ["\x1b", "[", "]", "0", "2J", "m", ";", "\x07", "\x9b", "\r", "\n", "\x1b[0m", "\u202e"]
@@ -36,8 +36,8 @@ def test_the_result_can_be_written_and_stays_as_it_is(text: str) -> None:
 @settings(deadline=None)
 @given(TEXTS)
 def test_one_line_is_one_line(text: str) -> None:
-    assert len(visible(text, one_line=True).splitlines()) <= 1
-    assert "\t" not in visible(text, one_line=True)
+    assert len(one_line(text).splitlines()) <= 1
+    assert "\t" not in one_line(text)
 
 
 @settings(deadline=None)

@@ -11,20 +11,25 @@ _STYLE = re.compile("\x1b\\[[0-9;:]*m")
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but for tab and newline, DEL, C1 with its one-byte CSI and OSC
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls: they reorder what is read
+    "\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f"  # bidirectional controls: they reorder what is read
+    "\u200b\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"  # invisible: two names that look the same are not
     "\u2028\u2029"  # line and paragraph separators
     "\ud800-\udfff]"  # lone surrogates, which no terminal's encoding can write
 )
 
 
-def visible(text: str, *, one_line: bool = False) -> str:
+def visible(text: str) -> str:
     r"""`text` with nothing left that steers a terminal: styles removed, everything else spelled out as `\x1b`.
 
-    Newlines and tabs stay, but with `one_line` they are spelled out too, as a file's name or a table cell needs.
+    Newlines and tabs stay.
     """
-    text = _UNSAFE.sub(_spelled, _STYLE.sub("", text.replace("\r\n", "\n")))
-    return text.replace("\n", "\\n").replace("\t", "\\t") if one_line else text
+    return _UNSAFE.sub(_spelled, _STYLE.sub("", text.replace("\r\n", "\n")))
 
 
 def _spelled(found: re.Match[str]) -> str:
     return found.group().encode("unicode_escape").decode("ascii")
+
+
+def one_line(text: str) -> str:
+    """As `visible`, with newlines and tabs spelled out too: a file's name, a table cell, a template's complaint."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
