@@ -32,7 +32,7 @@ def pair_attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
-    pack_segments: Sequence[Segment] | None = None,
+    pack_segments: tuple[Segment, ...] | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attention within the segments of a pack.
@@ -50,7 +50,7 @@ def pair_attention(
 
 
 def _segments(
-    query: Tensor, key: Tensor, value: Tensor, segments: Sequence[Segment], scale: float, window: int | None
+    query: Tensor, key: Tensor, value: Tensor, segments: tuple[Segment, ...], scale: float, window: int | None
 ) -> Tensor:
     out = [_segment(query, key, value, segment, scale, window) for segment in segments]
     return torch.cat(out, dim=2).transpose(1, 2)  # [1, T, Hq, D]
@@ -87,7 +87,7 @@ def _visible(segment: Segment, window: int | None, device: torch.device) -> Tens
 
 
 def _varlen(
-    query: Tensor, key: Tensor, value: Tensor, segments: Sequence[Segment], scale: float, window: int | None
+    query: Tensor, key: Tensor, value: Tensor, segments: tuple[Segment, ...], scale: float, window: int | None
 ) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
@@ -120,7 +120,7 @@ def dense_mask(segments: Sequence[Segment], tokens: int, window: int | None = No
 
 
 def dense_attention(
-    query: Tensor, key: Tensor, value: Tensor, segments: Sequence[Segment], scale: float, window: int | None
+    query: Tensor, key: Tensor, value: Tensor, segments: tuple[Segment, ...], scale: float, window: int | None
 ) -> Tensor:
     """The eager twin of the back ends, written as the formula: softmax(q k' + mask) v, in fp32."""
     groups = query.shape[1] // key.shape[1]
@@ -144,6 +144,10 @@ def refusal(model: PreTrainedModel) -> str | None:
         return f"its layers include {', '.join(sorted(unknown))}"
     if getattr(config, "attn_logit_softcapping", None):
         return "it caps its attention scores"
+    if getattr(config, "final_logit_softcapping", None):
+        return "it caps its logits"
+    if any(getattr(config, name, None) not in (None, 1, 1.0) for name in ("logit_scale", "logits_scaling")):
+        return "it scales its logits"
     if any(name.endswith("sinks") for name, _ in model.named_parameters()):
         return "its attention has sinks"
     if getattr(config, "num_local_experts", None) and getattr(config, "output_router_logits", False):

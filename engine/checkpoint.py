@@ -6,19 +6,17 @@ How a folder becomes a checkpoint, safely, is `rundir.checkpoints`.
 
 import platform
 import shutil
-import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.exits import CannotWriteError, UnusableError
-from engine.models.weights import save_trained
+from engine.models.weights import save_tensors, save_trained
 from engine.optimizer import MasterWeights
 from engine.rundir.checkpoints import CheckpointIndex
-from engine.rundir.events import EventWriter
 
 WEIGHTS_FILE = "weights.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -35,50 +33,26 @@ class Identity:
     world_size: int
 
 
-def save(
+def write(
     index: CheckpointIndex,
     weights: MasterWeights,
-    events: EventWriter,
     *,
     step: int,
     epoch: float,
     metrics: dict[str, float],
     identity: Identity,
-    keep: int,
-) -> None:
-    """Write, verify and announce the checkpoint of `step`, then prune older ones.
+) -> Path:
+    """Write the checkpoint of `step`; returns its folder.
 
-    Raises CannotWriteError; the checkpoints before are then untouched.
+    Raises CannotWriteError when the disk refuses, UnusableError when what was written reads back differently; the
+    checkpoints before are then untouched.
     """
-    start = time.monotonic()
-    events.phase("save", "start")
     staging = index.staging(step)
     with index.writing(step):
         save_trained(weights.weights, staging / WEIGHTS_FILE)
-        save_file(weights.state(), staging / OPTIMIZER_FILE)
-    path = index.commit(
-        step,
-        epoch=epoch,
-        metrics=metrics,
-        config_digest=identity.config_digest,
-        data_digest=identity.data_digest,
-        model_digest=identity.model_digest,
-        world_size=identity.world_size,
-        versions=versions(),
-    )
-    problem = index.verify(step)
-    if problem is None:
-        index.prune(keep)
-    events.emit(
-        "save",
-        step=step,
-        path=str(path),
-        seconds=round(time.monotonic() - start, 3),
-        bytes=sum(file.stat().st_size for file in path.iterdir()),
-        verified=problem is None,
-    )
-    events.phase("save", "end")
-    if problem is not None:
+        save_tensors(weights.state(), staging / OPTIMIZER_FILE)
+    path = index.commit(step, epoch=epoch, metrics=metrics, versions=versions(), **asdict(identity))
+    if problem := index.verify(step):
         raise UnusableError(
             "checkpoint.unverified",
             f"{path}: reads back differently than it was written ({problem}). Check the disk; earlier checkpoints "
@@ -86,6 +60,7 @@ def save(
             path=str(path),
             problem=problem,
         )
+    return path
 
 
 def load(index: CheckpointIndex, step: int, weights: MasterWeights) -> None:
@@ -120,20 +95,21 @@ def _tensors(path: Path, device: str) -> dict[str, Tensor]:
     return tensors
 
 
-def require_space(folder: Path, weights: MasterWeights, keep: int) -> None:
-    """Raise CannotWriteError unless `folder` has room for `keep` checkpoints and the one being written.
+def require_space(index: CheckpointIndex, weights: MasterWeights, copies: int) -> None:
+    """Raise CannotWriteError unless there is room for `copies` checkpoints, those counted that are there already.
 
     A checkpoint is three fp32 numbers a trained weight: the weight and its two moments.
     """
     each = 12 * sum(weight.numel() for weight in weights.weights.values())
-    needed, free = (keep + 1) * each, shutil.disk_usage(folder).free
+    needed = max(1, copies - len(index.steps())) * each
+    free = shutil.disk_usage(index.directory.parent).free
     if free < needed:
         gib = 1 << 30
         raise CannotWriteError(
             "checkpoint.no_space",
-            f"{folder}: {free / gib:.1f} GiB free, {needed / gib:.1f} GiB needed for {keep + 1} checkpoints of "
-            f"{each / gib:.1f} GiB. Free space, set train.keep lower, or put [run] dir on another disk",
-            path=str(folder),
+            f"{index.directory}: {free / gib:.1f} GiB free, {needed / gib:.1f} GiB more needed for checkpoints of "
+            f"{each / gib:.1f} GiB each. Free space, set train.keep lower, or put [run] dir on another disk",
+            path=str(index.directory),
             free=free,
             needed=needed,
         )

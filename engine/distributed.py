@@ -10,6 +10,7 @@ from engine.exits import EnvironmentUnfitError
 
 def make_accelerator(devices: int) -> Accelerator:
     """One process a device; precision is the policy's own business, so Accelerate gets none to mix."""
+    torch.use_deterministic_algorithms(torch.cuda.is_available(), warn_only=True)  # a CPU's are as they are
     accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
     if accelerator.num_processes != devices:
         raise EnvironmentUnfitError(

@@ -2,7 +2,8 @@
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -44,6 +45,15 @@ class Meter:
         }
         self.start()
         return out
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time spent within is not the training's: evaluation, saving."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since += time.monotonic() - start
 
 
 def peak_memory_gib() -> float:

@@ -1,8 +1,7 @@
 """Every preference loss: a pure function of the log-probabilities of a step's pairs, in one table.
 
 Notation of the formulas: for a pair, a = log pi(chosen) - log ref(chosen) and b the same for rejected, summed over
-completion tokens; nc, nr the numbers of completion tokens; ls = log sigmoid. A separable loss gives one number a pair
-and streams pack by pack.
+completion tokens; nc, nr the numbers of completion tokens; ls = log sigmoid.
 """
 
 from collections.abc import Callable
@@ -37,12 +36,11 @@ class PairLogps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """A row of the table. `per_pair` gives [B]; a separable loss's pairs do not know of each other."""
+    """A row of the table. `per_pair` gives [B], each pair's loss without regard to the others."""
 
     per_pair: Callable[[PairLogps, Objective], Tensor]
     paper: str
     formula: str
-    separable: bool = True
 
 
 def sigmoid(logps: PairLogps, objective: Objective) -> Tensor:

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from engine.config.schema import Optimizer
 from engine.rounding import to_dtype
 
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
 
 def learning_rate(settings: Optimizer, step: int, total_steps: int) -> float:
     """Learning rate of `step` (from 1): transformers' schedules, so the first step of a warm-up has rate 0."""
     done = step - 1
-    warmup = math.ceil(settings.warmup_ratio * total_steps)
+    warmup = min(math.ceil(settings.warmup_ratio * total_steps), total_steps - 1)
     if done < warmup:
         return settings.learning_rate * done / warmup
     if settings.schedule == "constant":
@@ -29,16 +31,17 @@ def learning_rate(settings: Optimizer, step: int, total_steps: int) -> float:
 
 
 def split_precision(
-    model: nn.Module, trained: Mapping[str, nn.Parameter], dtype: torch.dtype
+    model: nn.Module, trained: Mapping[str, nn.Parameter], dtype: torch.dtype, adapters: bool
 ) -> dict[str, Tensor]:
     """Cast the model to its computing type; returns the fp32 weights to train, by name.
 
     Adapters on a frozen base compute in fp32 and are their own master weights, as is a model that computes in fp32.
     Buffers stay as they are: rotary frequencies lose whole positions in bf16.
     """
-    adapters = any(not parameter.requires_grad for parameter in model.parameters())
     own = adapters or dtype == torch.float32
-    masters = {name: p if own else p.detach().clone() for name, p in trained.items()}
+    masters = {
+        name: p if own else p.detach() for name, p in trained.items()
+    }  # the cast below takes new storage
     assert all(weight.dtype == torch.float32 for weight in masters.values())
     for parameter in model.parameters():
         if not (adapters and parameter.requires_grad):
@@ -107,7 +110,7 @@ class MasterWeights:
         return {
             f"{name}.{key}": value
             for name, weight in self.weights.items()
-            for key, value in self._adamw.state[weight].items()
+            for key, value in self._adamw.state.get(weight, {}).items()
         }
 
     @torch.no_grad()
@@ -115,8 +118,7 @@ class MasterWeights:
         """Put back what `weights` and `state()` held at a checkpoint."""
         for name, weight in self.weights.items():
             weight.copy_(weights[name])
-            self._adamw.state[weight] = {
-                key: state[f"{name}.{key}"].to(weight.device if key != "step" else "cpu")
-                for key in ("step", "exp_avg", "exp_avg_sq")
+            self._adamw.state[weight] = {  # empty for a weight that no gradient has reached
+                key: state[f"{name}.{key}"].to(weight.device) for key in MOMENTS if f"{name}.{key}" in state
             }
         self.write_model()

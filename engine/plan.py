@@ -6,6 +6,7 @@ Graham 1969), with the smallest k at which all packs fit `tokens_per_pack`; ever
 collective operations stay aligned.
 """
 
+import heapq
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Lengths = NDArray[np.int32]  # [pairs, 5]: see LENGTH_COLUMNS
+Lengths = NDArray[np.int32]  # [pairs, 5]: chosen, rejected, chosen_start, rejected_start, common prefix
 Pack = tuple[int, ...]  # indices of pairs
-
-LENGTH_COLUMNS = ("chosen", "rejected", "chosen_start", "rejected_start", "shared")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +56,6 @@ class Schedule:
         members = epoch_order(self.seed, epoch, self.pairs)[start : start + self.pairs_per_step]
         return epoch + (start + len(members)) / self.pairs, members
 
-    def visited(self) -> NDArray[np.int64]:
-        """Every pair the schedule will train on, once, in the order of the first visit."""
-        if self.total_steps >= self.steps_per_epoch:
-            return epoch_order(self.seed, 0, self.pairs)
-        return epoch_order(self.seed, 0, self.pairs)[: self.total_steps * self.pairs_per_step]
-
 
 def epoch_order(seed: int, epoch: int, pairs: int) -> NDArray[np.int64]:
     """A permutation of the pairs, the same on every machine for the same seed and epoch."""
@@ -84,11 +77,11 @@ def shared_tokens(lengths: Lengths) -> NDArray[np.int64]:
 
 def deal(tokens: Sequence[int], bins: int) -> list[list[int]]:
     """Deal items onto `bins`, longest first onto the emptiest; items keep their order within a bin."""
-    loads = [0] * bins
+    loads = [(0, number) for number in range(bins)]
     dealt: list[list[int]] = [[] for _ in range(bins)]
     for item in sorted(range(len(tokens)), key=lambda i: (-tokens[i], i)):
-        emptiest = min(range(bins), key=lambda b: (loads[b], b))
-        loads[emptiest] += tokens[item]
+        load, emptiest = heapq.heappop(loads)
+        heapq.heappush(loads, (load + tokens[item], emptiest))
         dealt[emptiest].append(item)
     return [sorted(items) for items in dealt]
 
@@ -99,7 +92,8 @@ def pack(tokens: Sequence[int], world_size: int, tokens_per_pack: int) -> list[l
     With fewer items than ranks some packs are empty: the rank then contributes nothing to the step.
     """
     capacity = max(tokens_per_pack, max(tokens, default=0))
-    k = max(1, math.ceil(sum(tokens) / (world_size * capacity)))
+    large = sum(2 * size > capacity for size in tokens)  # no two of these fit one pack
+    k = max(1, math.ceil(sum(tokens) / (world_size * capacity)), math.ceil(large / world_size))
     while True:
         dealt = deal(tokens, world_size * k)
         if all(sum(tokens[i] for i in items) <= capacity for items in dealt):

@@ -7,6 +7,7 @@ segment files written beside and renamed, so that several runs can share a cache
 
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ from engine.data.pairs import Pair
 from engine.exits import CannotWriteError
 
 _ENTRY = np.dtype([("key", "V16"), ("chosen", "<f4"), ("rejected", "<f4")])
-FLUSH_EVERY = 2048  # pairs a segment file
 
 
 def pair_key(pair: Pair) -> bytes:
@@ -52,8 +52,10 @@ class ReferenceCache:
                 segment = np.load(path, allow_pickle=False)
                 if segment.dtype != _ENTRY:
                     raise ValueError("not a segment of this cache")
-            except (ValueError, OSError, EOFError):
+            except (ValueError, EOFError):
                 path.unlink(missing_ok=True)
+                continue
+            except OSError:  # not readable now; its pairs are computed again
                 continue
             for key, chosen, rejected in segment:
                 self.entries[key.tobytes()] = (float(chosen), float(rejected))
@@ -68,18 +70,20 @@ class ReferenceCache:
             self.entries.pop(key, None)
 
     def add(self, key: bytes, chosen: float, rejected: float) -> None:
-        """Remember a pair, and write a segment when enough have come together."""
+        """Remember a pair, until `flush` writes it down."""
         self.entries[key] = (chosen, rejected)
         self._fresh.append((key, chosen, rejected))
-        if len(self._fresh) >= FLUSH_EVERY:
-            self.flush()
+
+    @property
+    def unwritten(self) -> int:
+        """Pairs that `flush` would write."""
+        return len(self._fresh)
 
     def flush(self) -> None:
         """Write what is new. Segment names ascend with time, so a later value of a key wins."""
         if not self._fresh:
             return
-        number = len(list(self.folder.glob("*.npy")))
-        target = self.folder / f"{number:08d}-{uuid.uuid4().hex[:8]}.npy"
+        target = self.folder / f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.npy"
         staging = target.with_suffix(".part")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

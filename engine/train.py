@@ -7,14 +7,16 @@ from pathlib import Path
 
 import torch
 
-from engine import checkpoint
 from engine.checkpoint import Identity
 from engine.config.load import config_digest, load_config
 from engine.config.schema import Config
+from engine.data.pairs import Pair
 from engine.data.prepare import Prepared, prepare
 from engine.distributed import make_accelerator, numerics
-from engine.exits import EngineError, Exit, StopRequested
+from engine.exits import EngineError, Exit, NonFiniteError, StopRequested, UnusableError
 from engine.export.export import export
+from engine.export.folder import require_target
+from engine.keeper import Keeper
 from engine.meter import progress_of
 from engine.models.adapters import add_lora
 from engine.models.load import LoadedModel, load_model, load_tokenizer
@@ -22,13 +24,13 @@ from engine.models.weights import trained_tensors
 from engine.optimizer import MasterWeights, split_precision
 from engine.policy import Policy, choose_mode
 from engine.reference import ReferenceCache, cache_folder
-from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.control import Control
-from engine.rundir.events import EventWriter, read_events
+from engine.rundir.events import EventWriter
 from engine.rundir.paths import RunDir
 from engine.sanitize import visible
 from engine.trainer import PairSet, Trainer
 
+OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -41,7 +43,7 @@ def main(root: Path) -> Exit:
             print(visible(error.text), file=sys.stderr)
             events.end(error.exit, error.code, error.text, **error.params)
             return error.exit
-        except (MemoryError, torch.OutOfMemoryError) as error:
+        except OUT_OF_MEMORY as error:
             traceback.print_exc()
             text = f"out of memory: {error}. Lower train.tokens_per_pack, or set train.gradient_checkpointing = true"
             events.end(Exit.TRAINING_FAILED, "train.out_of_memory", text)
@@ -59,9 +61,10 @@ def run(run: RunDir, events: EventWriter) -> None:
     """Data, model, reference, training, export: each phase starts when all before it has proved sound."""
     config = load_config(run.config).config
     control = Control(run.control_dir)
+    if config.export.enabled:
+        require_target(export_folder(run, config))
     prepared = prepare_data(run, config, events, control)
     trainer, loaded = build(config, prepared, events, control)
-    checkpoint.require_space(run.root, trainer.weights, config.train.keep)
 
     cache = fill_references(trainer, loaded)
     identity = Identity(
@@ -112,12 +115,13 @@ def build(
     model = loaded.model if lora is None else add_lora(loaded.model, lora, config.run.seed)
     model.to(accelerator.device)
     trained = trained_tensors(model)
-    masters = split_precision(model, trained, DTYPES[config.model.dtype])
+    masters = split_precision(model, trained, DTYPES[config.model.dtype], adapters=lora is not None)
     if config.train.gradient_checkpointing:
-        loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
+        enable_checkpointing(loaded)
     policy = Policy(model)
     dropout = lora is not None and lora.dropout > 0
-    choice = choose_mode(policy, prepared.train[0], config.train.share_prompt, dropout)
+    require_fit(loaded, prepared)
+    choice = choose_mode(policy, longest_of(prepared), config.train.share_prompt, dropout)
     policy.use_mode(choice.mode)
     if choice.reason:
         events.warning("policy.mode", choice.reason, mode=choice.mode)
@@ -125,6 +129,47 @@ def build(
     train_set = PairSet.of(prepared.train, policy.shares_prefix)
     eval_set = PairSet.of(prepared.eval, policy.shares_prefix) if prepared.eval else None
     return Trainer(config, policy, weights, accelerator, train_set, eval_set, events, control), loaded
+
+
+def enable_checkpointing(loaded: LoadedModel) -> None:
+    """Recompute activations in the backward pass, for models that can."""
+    if not loaded.model.supports_gradient_checkpointing:
+        raise UnusableError(
+            "model.no_checkpointing",
+            f"{loaded.origin.id} cannot recompute activations: set train.gradient_checkpointing = false",
+            id=loaded.origin.id,
+        )
+    loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
+
+
+def require_fit(loaded: LoadedModel, prepared: Prepared) -> None:
+    """Raise UnusableError for tokens or positions the model has no embedding for, which no kernel reports well."""
+    size = loaded.model.get_input_embeddings().num_embeddings
+    positions = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
+    for store in filter(None, (prepared.train, prepared.eval)):
+        highest, longest = store.highest_id(), int(store.lengths()[:, :2].max())
+        if highest >= size:
+            raise UnusableError(
+                "model.vocabulary",
+                f"the tokenizer writes token {highest}, and {loaded.origin.id} has embeddings for {size}: they do not "
+                "belong together",
+                token=highest,
+                size=size,
+            )
+        if positions is not None and longest - 1 > positions:
+            raise UnusableError(
+                "model.positions",
+                f"a pair has {longest} tokens, and {loaded.origin.id} has {positions} positions: set data.max_length "
+                f"to {positions} or less",
+                longest=longest,
+                positions=positions,
+            )
+
+
+def longest_of(prepared: Prepared, among: int = 64) -> Pair:
+    """The longest of the first pairs: what differs with length shows in it."""
+    lengths = prepared.train.lengths()[:among, :2].sum(1)
+    return prepared.train[int(lengths.argmax())]
 
 
 def fill_references(trainer: Trainer, loaded: LoadedModel) -> ReferenceCache:
@@ -138,93 +183,38 @@ def fill_references(trainer: Trainer, loaded: LoadedModel) -> ReferenceCache:
     return cache
 
 
-def train(trainer: Trainer, keeper: "Keeper", start: int) -> None:
-    """Steps `start + 1` to the last, with what is due after each."""
-    settings, last = trainer.config.train, trainer.schedule.total_steps
+def train(trainer: Trainer, keeper: Keeper, start: int) -> None:
+    """Steps `start + 1` to the last, with what is due after each. However it ends, the last whole step is saved."""
+    settings, last, done = trainer.config.train, trainer.schedule.total_steps, start
+    if start < last:
+        keeper.require_space()
     trainer.events.phase("train", "start", start, last)
     trainer.meter.start()
-    done = start
     try:
         for step in range(start + 1, last + 1):
             plan = trainer.plan(step)
             stats = trainer.step(plan)
             done = step
-            if due(step, settings.log_every) or step == last:
-                trainer.events.emit(
-                    "step", step=step, epoch=round(plan.epoch, 6), **trainer.meter.report(), **stats
-                )
+            if due(step, settings.log_every) or step == last or trainer.control.stop_requested():
+                trainer.emit_step(plan, stats)
             if due(step, settings.eval_every):
                 keeper.evaluate(step)
-            if due(step, settings.save_every) or step == last or trainer.control.take_checkpoint_request():
+            if trainer.control.take_checkpoint_request() or due(step, settings.save_every):
                 keeper.evaluate(step)
                 keeper.save(step)
+        keeper.finish(last)
     except StopRequested as stop:
         keeper.save(done)
         text = f"stopped after step {done} of {last}; its checkpoint is saved" if done else stop.text
         raise StopRequested("run.stopped", text, step=done, total=last) from stop
+    except (NonFiniteError, *OUT_OF_MEMORY):
+        keeper.save(done)
+        raise
     trainer.events.phase("train", "end", last, last)
 
 
 def due(step: int, every: int | None) -> bool:
     return every is not None and step % every == 0
-
-
-class Keeper:
-    """Evaluation results and checkpoints: what a run keeps of itself."""
-
-    def __init__(self, trainer: Trainer, run: RunDir, identity: Identity) -> None:
-        self.trainer = trainer
-        self.run = run
-        self.index = CheckpointIndex(run.checkpoints_dir)
-        self.identity = identity
-        self._evaluated = -1
-        self._metrics: dict[str, float] = {}
-
-    def resume(self) -> int:
-        """Restore the newest checkpoint that verifies; returns its step, 0 for a fresh start."""
-        events = self.trainer.events
-
-        def on_bad(step: int, problem: str) -> None:
-            events.warning("checkpoint.bad", f"checkpoint of step {step} is not used: {problem}", step=step)
-
-        step = self.index.newest_verified(on_bad)
-        if step is not None:
-            checkpoint.check_identity(self.index, step, self.identity)
-            checkpoint.load(self.index, step, self.trainer.weights)
-        earlier = [event["type"] for event in read_events(self.run.events)]
-        if step is not None or "step" in earlier:
-            events.emit("resume", attempt=earlier.count("resume") + 2, from_step=step or 0)
-        return step or 0
-
-    def evaluate(self, step: int) -> None:
-        """Evaluate once at `step`, if there are pairs for it."""
-        if self.trainer.evaluation is None or self._evaluated == step:
-            return
-        self.trainer.events.phase("eval", "start")
-        self._metrics = self.trainer.evaluate()
-        self._evaluated = step
-        self.trainer.events.emit("eval", step=step, **self._metrics)
-        self.trainer.events.phase("eval", "end")
-
-    def save(self, step: int) -> None:
-        """Checkpoint `step`, unless there is nothing to save or it is saved already and good."""
-        if step == 0 or self.index.verify(step) is None:
-            return
-        metrics = (
-            {f"eval_{name}": value for name, value in self._metrics.items()}
-            if self._evaluated == step
-            else {}
-        )
-        checkpoint.save(
-            self.index,
-            self.trainer.weights,
-            self.trainer.events,
-            step=step,
-            epoch=self.trainer.plan(step).epoch,
-            metrics=metrics,
-            identity=self.identity,
-            keep=self.trainer.config.train.keep,
-        )
 
 
 def export_model(run: RunDir, config: Config, events: EventWriter) -> None:
@@ -234,7 +224,7 @@ def export_model(run: RunDir, config: Config, events: EventWriter) -> None:
     path = export(
         run,
         checkpoint=settings.checkpoint,
-        to=Path(settings.to) if settings.to else None,
+        to=export_folder(run, config),
         dtype=settings.dtype,
         adapter=settings.adapter,
         push=settings.push,
@@ -243,3 +233,7 @@ def export_model(run: RunDir, config: Config, events: EventWriter) -> None:
     )
     events.emit("export", path=str(path), push=settings.push)
     events.phase("export", "end")
+
+
+def export_folder(run: RunDir, config: Config) -> Path:
+    return Path(config.export.to) if config.export.to else run.export_dir

@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.config.schema import Config
 from engine.data.pairs import PairStore
 from engine.distributed import total
-from engine.exits import EngineError, NonFiniteError, StopRequested
+from engine.exits import CannotWriteError, EngineError, NonFiniteError, StopRequested
 from engine.meter import Meter, progress_of
 from engine.objectives import METRICS, PairLogps, pair_losses, pair_metrics
 from engine.optimizer import MasterWeights, learning_rate
@@ -24,6 +24,7 @@ from engine.rundir.events import EventWriter
 
 # Nats a sequence may stray from its reference before the first update: none is expected, this is no rounding.
 START_TOLERANCE = 1e-3
+SEGMENT_PAIRS = 2048  # reference log-probabilities in one write
 
 
 @dataclass(slots=True)
@@ -95,17 +96,24 @@ class Trainer:
         torch.manual_seed(step_seed(self.config.run.seed, plan.step, self.accelerator.process_index))
         try:
             packs = plan.packs[self.accelerator.process_index]
-            sums = sum((self._pack(pack, plan.pairs) for pack in packs), torch.zeros(len(METRICS)))
+            nothing = torch.zeros(len(METRICS), device=self.accelerator.device)
+            sums = sum((self._pack(pack, plan.pairs) for pack in packs), nothing)
             norm = self.weights.clip()
             self._require_finite(plan.step, float(sums[0]), norm)
-        except EngineError:
+        except Exception as error:
             self.weights.drop_gradients()
+            if "can't allocate memory" in str(error):  # how torch says it on a CPU
+                raise MemoryError(str(error)) from error
             raise
         rate = learning_rate(self.config.optimizer, plan.step, self.schedule.total_steps)
         self.weights.step(rate)
         tokens = sum(int(self.train.tokens[list(pack)].sum()) for pack in packs)
         self.meter.add(total(self.accelerator, sums), plan.pairs, tokens)
         return {"grad_norm": norm, "learning_rate": rate}
+
+    def emit_step(self, plan: StepPlan, stats: dict[str, float]) -> None:
+        """The step event: means since the one before, and what `step` returned."""
+        self.events.emit("step", step=plan.step, epoch=round(plan.epoch, 6), **self.meter.report(), **stats)
 
     def _pack(self, pack: Pack, step_pairs: int) -> Tensor:
         """Forward and backward over one pack; returns its metric sums [len(METRICS)]."""
@@ -136,8 +144,8 @@ class Trainer:
             if not np.isfinite(value):
                 raise NonFiniteError(
                     "train.non_finite",
-                    f"the {name} of step {step} is {value}. The weights of the step before are kept. Lower "
-                    "optimizer.learning_rate, or look at the pairs of this step with `dpo-tui data`",
+                    f"the {name} of step {step} is {value}. The checkpoint holds the weights of the step before. Lower "
+                    "optimizer.learning_rate, and look at the data with `dpo-tui data`",
                     step=step,
                     what=name,
                 )
@@ -178,8 +186,17 @@ class Trainer:
                     self._fill(pairs, pack, cache)
                     done += len(pack)
                     progress(done, pairs_in_all)
+                    if cache.unwritten >= SEGMENT_PAIRS:
+                        self._keep(cache)
         finally:
+            self._keep(cache)
+
+    def _keep(self, cache: ReferenceCache) -> None:
+        """Write what is new in the cache. It saves time and no more: a disk that refuses it stops no training."""
+        try:
             cache.flush()
+        except CannotWriteError as error:
+            self.events.warning(error.code, error.text, **error.params)
 
     @torch.no_grad()
     def _fill(self, pairs: PairSet, pack: Pack, cache: ReferenceCache) -> None:
@@ -212,7 +229,7 @@ class Trainer:
         cache.forget(pair_key(self.train.store[i]) for pack in first for i in pack)
         for pack in first:
             self._fill(self.train, pack, cache)
-        cache.flush()
+        self._keep(cache)
         gap = self.start_gap()
         if gap > START_TOLERANCE:
             raise EngineError(

@@ -227,6 +227,11 @@ class PairStore:
             return np.zeros((0, 5), dtype=np.int32)
         return np.concatenate([batch.lengths() for batch in self._batches])
 
+    def highest_id(self) -> int:
+        """The largest token id in any pair."""
+        sides = [values for batch in self._batches for _, values in (batch.chosen, batch.rejected)]
+        return max(int(values.max()) for values in sides)
+
     def digest(self) -> str:
         """Sha256 over what training sees (tokens and starts), however it was cut into batches."""
         columns = [hashlib.sha256() for _ in range(6)]

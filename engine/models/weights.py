@@ -35,10 +35,17 @@ def save_trained(tensors: nn.Module | Mapping[str, torch.Tensor], path: Path) ->
         name: tensor.detach().to(device="cpu", dtype=torch.float32).contiguous()
         for name, tensor in tensors.items()
     }
+    save_tensors(plain, path)
+
+
+def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Writes tensors as they are. Raises CannotWriteError when the disk refuses."""
     try:
-        save_file(plain, path, metadata={"format": "pt"})
+        save_file(
+            {name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata={"format": "pt"}
+        )
     except (SafetensorError, OSError) as error:
-        needed = sum(tensor.nbytes for tensor in plain.values())
+        needed = sum(tensor.nbytes for tensor in tensors.values())
         raise cannot_write(path, os_error(error), needed) from error
 
 

@@ -28,6 +28,11 @@ class CheckpointIndex:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    @property
+    def directory(self) -> Path:
+        """The directory they are in; it appears with the first."""
+        return self._directory
+
     def staging(self, step: int) -> Path:
         """A fresh, empty directory to write the files of `step` into."""
         staging = self._directory / f"{_STAGING}{step}"
@@ -121,9 +126,12 @@ class CheckpointIndex:
         """The newest step; nothing is verified."""
         return max(self.steps(), default=None)
 
-    def prune(self, keep: int) -> None:
-        """Remove all but the best and the `keep` newest, counted from the newest that verifies."""
-        newest = self.newest_verified(lambda *_: None)
+    def prune(self, keep: int, verified: int | None = None) -> None:
+        """Remove all but the best and the `keep` newest, counted from the newest that verifies.
+
+        `verified` is a step that was just found good: no newer one is looked for.
+        """
+        newest = self.newest_verified(lambda *_: None) if verified is None else verified
         best = self.best()
         good = [step for step in self.steps() if newest is not None and step <= newest]
         for step in good[: -max(1, keep)]:

@@ -12,7 +12,15 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine import train
-from engine.exits import CannotWriteError, EngineError, Exit, NonFiniteError, StopRequested
+from engine.exits import (
+    CannotWriteError,
+    EngineError,
+    Exit,
+    NonFiniteError,
+    StopRequested,
+    UnusableError,
+    UsageError,
+)
 from engine.objectives import pair_losses
 from engine.plan import StepPlan
 from engine.reference import ReferenceCache
@@ -204,8 +212,9 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(
         return losses * float("nan") if calls > 4 else losses
 
     monkeypatch.setattr("engine.trainer.pair_losses", poisoned)
-    with pytest.raises(NonFiniteError, match="loss of step"):
+    with pytest.raises(NonFiniteError, match="loss of step") as caught:
         train_here(run)
+    assert CheckpointIndex(run.checkpoints_dir).steps()[-1] == caught.value.params["step"] - 1
     assert all(torch.isfinite(weight).all() for weight in final_weights(run).values())
 
 
@@ -237,7 +246,7 @@ def test_no_space_is_said_before_training(
     tmp_path: Path, model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 1000}))
-    with pytest.raises(CannotWriteError, match="GiB needed for 3 checkpoints"):
+    with pytest.raises(CannotWriteError, match="GiB more needed for checkpoints"):
         train_here(make_run(tmp_path / "runs", "full", model, pairs))
 
 
@@ -260,3 +269,45 @@ def test_an_event_writer_is_closed_with_the_process(tmp_path: Path) -> None:
     with EventWriter(tmp_path / "events.jsonl") as events:
         events.end(0, "run.done", "done")
     assert len(list(read_events(tmp_path / "events.jsonl"))) == 1
+
+
+def test_stopped_in_the_last_evaluation_the_resumed_run_makes_up_for_it(
+    tmp_path: Path, model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "runs", "eval", model, pairs, "train.save_every=9", "export.checkpoint='best'")
+    evaluate = Trainer.evaluate
+
+    def stopped(_: Trainer) -> dict[str, float]:
+        raise StopRequested("run.stopped", "stopped on request")
+
+    monkeypatch.setattr(Trainer, "evaluate", stopped)
+    with pytest.raises(StopRequested):
+        train_here(run)
+    assert CheckpointIndex(run.checkpoints_dir).best() is None
+    monkeypatch.setattr(Trainer, "evaluate", evaluate)
+    train_here(run)
+    assert CheckpointIndex(run.checkpoints_dir).best() == 6
+    assert run.export_dir.is_dir()
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tmp_path: Path, pairs: Path) -> None:
+    small = write_folder(tmp_path / "small", vocab_size=40)
+    with pytest.raises(UnusableError, match="they do not belong together"):
+        train_here(make_run(tmp_path / "runs", "small", small, pairs))
+
+
+def test_an_export_folder_that_is_taken_is_found_before_training(
+    tmp_path: Path, model: Path, pairs: Path
+) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "thesis.txt").touch()
+    run = make_run(tmp_path / "runs", "taken", model, pairs, f"export.to='{taken}'")
+    with pytest.raises(UsageError, match="thesis"):
+        train_here(run)
+    assert not run.data_dir.exists()
+
+
+def test_the_last_step_is_told_whatever_log_every_says(tmp_path: Path, model: Path, pairs: Path) -> None:
+    run = make_run(tmp_path / "runs", "log", model, pairs, "train.log_every=100", "export.enabled=false")
+    assert [event["step"] for event in of_type(train_here(run), "step")] == [6]
