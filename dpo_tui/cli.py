@@ -5,6 +5,7 @@ command that needs it, so that `--help` answers at once. Stdout is data, stderr 
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from engine.exits import EngineError, Exit, UsageError
-from engine.sanitize import one_line, visible
+from engine.sanitize import one_line
 
 app = typer.Typer(
     help="Turn preference pairs into a better model, from the terminal.",
@@ -40,11 +41,18 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Every error a person can act on ends here: its text on stderr, its exit code to the shell."""
+    from dpo_tui.display import give_up, talk
+
     try:
-        app(arguments, prog_name="dpo-tui")
+        try:
+            app(arguments, prog_name="dpo-tui")
+        finally:
+            print(end="", flush=True)  # what is still buffered may fail as well
     except EngineError as error:
-        print(visible(error.text), file=sys.stderr)
+        talk(error.text)
         sys.exit(error.exit)
+    except OSError as error:
+        sys.exit(give_up(error))
 
 
 def _version(wanted: bool) -> None:
@@ -84,6 +92,7 @@ def root(
     ] = False,
 ) -> None:
     context.obj = runs
+    _require_directory()
     if headless is None:
         given = {
             "--run": run, "--set": overrides, "--json": json,
@@ -108,6 +117,16 @@ def root(
         detach=detach,
     )
     raise typer.Exit(code)
+
+
+def _require_directory() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        text = (
+            f"the current directory cannot be used ({error.strerror}): it was deleted or moved; cd elsewhere"
+        )
+        raise UsageError("cli.no_directory", text) from error
 
 
 def _without_headless(verb: str | None, given: list[str]) -> None:
@@ -166,10 +185,11 @@ def templates_cp(
 @app.command()
 def validate(config: ConfigPath, overrides: Overrides = None) -> None:
     """Check a config: every problem at once, with its line."""
+    from dpo_tui.display import talk
     from engine.config.load import load_config
 
     load_config(config, overrides or ())
-    print(f"{one_line(str(config))}: no problems found", file=sys.stderr)
+    talk(f"{one_line(str(config))}: no problems found")
 
 
 @app.command()
@@ -248,6 +268,13 @@ def export(
     public: Annotated[bool, typer.Option("--public", help="Let everyone see the uploaded repo.")] = False,
 ) -> None:
     """Write a Hugging Face model from a run's checkpoint."""
+    if checkpoint is not None and not re.fullmatch("latest|best|[0-9]+", checkpoint):
+        text = f"--checkpoint {one_line(checkpoint)}: expected latest, best or a step, like 300"
+        raise UsageError("export.bad_checkpoint", text)
+    if public and push is None:
+        raise UsageError(
+            "export.nothing_public", "--public needs --push REPO: nothing is uploaded without it"
+        )
     options = {"--checkpoint": checkpoint, "--to": to, "--dtype": dtype, "--push": push}
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     if adapter is not None:

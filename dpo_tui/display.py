@@ -7,15 +7,19 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from engine.exits import Exit
 from engine.sanitize import one_line, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _PLAIN_SECONDS = 10.0
+_WIDE_ENOUGH_FOR_ALL_METRICS = 86
+_WIDE_ENOUGH_FOR_A_BAR = 112
+_METRICS = {"loss": "loss", "rewards/margins": "margin", "rewards/accuracies": "accuracy"}
 
 Event = Mapping[str, Any]
 
@@ -32,14 +36,19 @@ class Display(Protocol):
 
 def choose_display(*, json: bool) -> Display:
     """JSON lines where asked for or where stdout is no terminal; else progress, plain on a dumb terminal."""
-    if json or not sys.stdout.isatty():
+    if prints_json(json=json):
         return JsonLines()
     return PlainLines() if os.environ.get("TERM", "dumb") == "dumb" else CalmProgress()
 
 
+def prints_json(*, json: bool) -> bool:
+    """Whether events are printed for programs: asked for, or stdout is no terminal."""
+    return json or not sys.stdout.isatty()
+
+
 def say(text: str) -> None:
-    """Write lines to stdout."""
-    _write(sys.stdout, visible(text))
+    """Write the lines that were asked for to stdout. Raises OSError when it takes none."""
+    _put(sys.stdout, visible(text))
 
 
 def talk(text: str) -> None:
@@ -73,9 +82,9 @@ class PlainLines:
             line = str(event.get("phase"))
         elif event["type"] == "step" and time.monotonic() - self._last >= _PLAIN_SECONDS:
             self._last = time.monotonic()
-            line = f"step {event.get('step')}/{self._total or '?'}  {metrics(event)}"
+            line = f"step {_count(_whole(event.get('step')), self._total)}  {metrics(event)}"
         if line:
-            say(line)
+            _write(sys.stdout, visible(line))
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -87,17 +96,25 @@ class CalmProgress:
     def __init__(self) -> None:
         self._progress = _rich_progress()
         self._tasks: dict[str, TaskID] = {}
+        self._totals: dict[str, int | None] = {}
         self._from_step = 0
         self._print = _rich_printer(self._progress)
+        self._starting: TaskID | None = self._progress.add_task(
+            "starting …", total=None, count="", metrics="", eta=""
+        )
         self._progress.start()
 
     def show(self, event: Event) -> None:
         """Move the line, or leave one."""
+        if self._starting is not None:
+            self._progress.remove_task(self._starting)
+            self._starting = None
         if event["type"] == "phase":
             self._phase(str(event.get("phase")), event)
         elif event["type"] == "step":
-            task = self._task("train", None)
-            self._progress.update(task, completed=_whole(event.get("step")) or 0, metrics=metrics(event))
+            few = self._progress.console.width < _WIDE_ENOUGH_FOR_ALL_METRICS
+            shown = metrics(event, ("loss",) if few else _METRICS)
+            self._move("train", _whole(event.get("step")) or 0, shown)
         elif event["type"] == "resume":
             self._from_step = _whole(event.get("from_step")) or 0
         if line := lasting_line(event):
@@ -113,20 +130,27 @@ class CalmProgress:
             if phase in self._tasks:
                 self._progress.remove_task(self._tasks.pop(phase))
             return
-        task = self._task(phase, total)
         if total is not None:
-            self._progress.update(task, total=total)
-        if done is not None:
-            self._progress.update(task, completed=done)
+            self._totals[phase] = total
+        self._move(phase, done)
 
-    def _task(self, phase: str, total: int | None) -> "TaskID":
+    def _move(self, phase: str, done: int | None, shown: str | None = None) -> None:
+        """Bring the phase's line up to date; what is None stays as it is."""
+        total = self._totals.get(phase)
         if phase not in self._tasks:
-            name = one_line(phase)
             begun = (
                 self._from_step if phase == "train" else 0
             )  # what was done before says nothing of the speed
-            self._tasks[phase] = self._progress.add_task(name, total=total, completed=begun, metrics="")
-        return self._tasks[phase]
+            count = _count(begun, total) if total else ""
+            self._tasks[phase] = self._progress.add_task(
+                one_line(phase), total=total, completed=begun, count=count, metrics="", eta=""
+            )
+        task = self._tasks[phase]
+        self._progress.update(task, total=total, completed=done, eta="eta" if total else "")
+        if done is not None:
+            self._progress.update(task, count=_count(done, total))
+        if shown is not None:
+            self._progress.update(task, metrics=shown)
 
 
 def lasting_line(event: Event) -> str | None:
@@ -149,33 +173,27 @@ def lasting_line(event: Event) -> str | None:
             return None
 
 
-def metrics(event: Event) -> str:
-    """Loss, margin and accuracy of an event, as far as it has them."""
-    names = (("loss", "loss"), ("rewards/margins", "margin"), ("rewards/accuracies", "accuracy"))
-    found = [(label, event.get(name)) for name, label in names]
+def metrics(event: Event, wanted: Collection[str] = _METRICS) -> str:
+    """Loss, margin and accuracy of an event, as far as it has them and they are `wanted`."""
+    found = [(_METRICS[name], event.get(name)) for name in wanted]
     return "  ".join(f"{label} {value:.4g}" for label, value in found if isinstance(value, int | float))
 
 
 def _rich_progress() -> "Progress":
+    """The moving line, with a bar where there is room for one beside the numbers."""
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    console = Console(file=sys.stdout, highlight=False)
     return Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        *([BarColumn(bar_width=24)] if console.width >= _WIDE_ENOUGH_FOR_A_BAR else []),
+        TextColumn("{task.fields[count]}", markup=False),
         TextColumn("{task.fields[metrics]}", markup=False),
         TimeElapsedColumn(),
-        TextColumn("eta", markup=False),
+        TextColumn("{task.fields[eta]}", markup=False),
         TimeRemainingColumn(),
-        console=Console(file=sys.stdout, highlight=False),
+        console=console,
         transient=True,
         refresh_per_second=4,
     )
@@ -189,12 +207,26 @@ def _rich_printer(progress: "Progress") -> Callable[[str], None]:
 
 def _write(stream: TextIO, text: str) -> None:
     """Write lines at once. When the reader has gone the run goes on unseen: its hours are worth more."""
-    encoding = stream.encoding or "utf-8"
     try:
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        stream.flush()
-    except (OSError, ValueError):
+        _put(stream, text)
+    except (OSError, ValueError, AttributeError):  # it is None when this process was started without it
         _silence(stream)
+
+
+def _put(stream: TextIO, text: str) -> None:
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()
+
+
+def give_up(error: OSError) -> Exit:
+    """Say what the system refused, most often a write to stdout; nothing where the reader just went away."""
+    _silence(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return Exit.TRAINING_FAILED  # the 1 that a command whose reader left gives elsewhere, too
+    where = f"{one_line(str(error.filename))}: " if error.filename is not None else ""
+    talk(f"dpo-tui: {where}{error.strerror or error}")
+    return Exit.CANNOT_WRITE
 
 
 def _silence(stream: TextIO) -> None:
@@ -203,8 +235,12 @@ def _silence(stream: TextIO) -> None:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, stream.fileno())
         os.close(nothing)
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return
+
+
+def _count(done: int | None, total: int | None) -> str:
+    return str(done) if total is None else f"{done}/{total}"
 
 
 def _whole(value: Any) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dpo_tui.display import metrics, talk
-from dpo_tui.runs import effective_state, read_final
+from dpo_tui.runs import effective_state, read_final, standing
 from engine.exits import Exit
 from engine.launch.verdict import exit_of, log_end
 from engine.rundir.checkpoints import CheckpointIndex
@@ -49,8 +49,7 @@ def ending_of(run: RunDir, process: subprocess.Popen[bytes] | None) -> Ending:
 
 def announce(run: RunDir, ending: Ending) -> Exit:
     """Say on stderr how the run ended and what can be done next; returns its exit code."""
-    reason = f": {ending.text}" if ending.text else ""
-    talk(f"{run.name} {'is ' if ending.state != 'failed' else ''}{ending.state}{reason}")
+    talk(standing(run, ending.state, ending.text))
     summary = read_json(run.summary_json) or {}
     for label, value in _facts(run, ending, summary).items():
         talk(f"  {label + ':':<9}{value}")
@@ -62,8 +61,12 @@ def _facts(run: RunDir, ending: Ending, summary: dict[str, Any]) -> dict[str, st
     with suppress(AttributeError, TypeError):  # a summary of another version may be shaped otherwise
         if train := summary.get("train"):
             facts["train"] = f"step {train['step']}  {metrics(train)}"
-        if best := (summary.get("eval") or {}).get("best"):
-            facts["eval"] = f"step {best['step']}  {metrics(best)}"
+        measured = summary.get("eval") or {}
+        last, best = measured.get("final"), measured.get("best")
+        if last:
+            facts["eval"] = f"step {last['step']}  {metrics(last)}"
+        if best and best != last:
+            facts["best"] = f"step {best['step']}  {metrics(best)}"
     facts["run"] = str(run.root)
     if ending.state == "done":
         exported = summary.get("export")

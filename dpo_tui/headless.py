@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from dpo_tui.display import choose_display, say, talk
+from dpo_tui.display import choose_display, prints_json, say, talk
 from dpo_tui.ending import announce, ending_of
 from dpo_tui.runs import effective_state
 from dpo_tui.starting import Prepared, create, prepare
 from engine.config.load import resolved_toml
-from engine.exits import Exit
+from engine.exits import Exit, UsageError
 from engine.launch.local import SupervisorCommand, rank_command, spawn_supervisor, supervisor_command
 from engine.rundir.events import complete_size
 from engine.rundir.paths import RunDir
@@ -27,7 +27,7 @@ from engine.rundir.tail import Tail
 from engine.sanitize import one_line
 
 _POLL_SECONDS = 0.1
-_STOPPING = "stopping after the current step, with a checkpoint; interrupt again to kill the run now"
+_STOPPING = "stopping; a checkpoint is saved if a step is done; interrupt again to kill the run now"
 _KILLING = "killing the run now"
 
 
@@ -46,14 +46,18 @@ def launch(
     """Train what a config says and stay until it ends; returns the run's exit code.
 
     With `detach` return as soon as the run has started, with `dry_run` print what would be started and write
-    nothing. Raises EngineError when the run cannot start. `supervisor` replaces the command of the supervisor.
+    nothing. A run to resume that is done already is shown. Raises EngineError when the run cannot start.
+    `supervisor` replaces the command of the supervisor.
     """
+    if dry_run and json:
+        text = "--dry-run prints TOML, the config as it would be trained: leave out --json"
+        raise UsageError("cli.dry_run_json", text)
     prepared = prepare(config, run_name=run_name, runs_dir=runs_dir, overrides=overrides, resume=resume)
     if dry_run:
         _describe(prepared, supervisor)
         return Exit.DONE
     if prepared.done:
-        return announce(prepared.run, ending_of(prepared.run, None))
+        return attach(prepared.run.root, json=json)
     if prepared.export_ignored:
         talk(
             f"note: [export] of {prepared.run.config} is used, not the one given; `dpo-tui export` takes any"
@@ -69,7 +73,7 @@ def attach(run: Path, *, json: bool = False) -> Exit:
     """Follow a run from its start to its end; returns its exit code, or 130 when Ctrl-C leaves it to itself."""
     directory = RunDir(run.absolute())
     try:
-        if json or not effective_state(directory).final:
+        if prints_json(json=json) or not effective_state(directory).final:
             _follow(directory, lambda: not effective_state(directory).final, offset=0, json=json)
     except KeyboardInterrupt:
         talk(f"{directory.name} goes on; come back with: dpo-tui attach {shlex.quote(str(directory.root))}")
@@ -94,9 +98,9 @@ def _start_and_leave(run: RunDir, command: SupervisorCommand, *, json: bool) -> 
         if process.poll() is not None:
             return announce(run, ending_of(run, process))
         time.sleep(_POLL_SECONDS)
-    say(jsonlib.dumps({"name": run.name, "path": str(run.root)}) if json else run.name)
     where = shlex.quote(str(run.root))
     talk(f"it runs on its own; follow it with: dpo-tui attach {where}\nstop it with: dpo-tui stop {where}")
+    say(jsonlib.dumps({"name": run.name, "path": str(run.root)}) if json else run.name)
     return Exit.DONE
 
 
@@ -128,6 +132,7 @@ class _Owner:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._heard = 0
+        self._first: int | None = None
         self._notices: list[str] = []  # a handler must not write: it may have interrupted a write
 
     def __enter__(self) -> "_Owner":
@@ -141,8 +146,8 @@ class _Owner:
     def watch(self, process: subprocess.Popen[bytes]) -> None:
         """From now on signals go to `process`, with one that came before."""
         self._process = process
-        if self._heard:
-            process.send_signal(signal.SIGTERM)
+        if self._first is not None:
+            process.send_signal(_request(self._first))
 
     def waiting(self) -> bool:
         """Whether the supervisor still runs; says what became of the signals since the last call."""
@@ -152,10 +157,16 @@ class _Owner:
 
     def _hear(self, number: int, _: FrameType | None) -> None:
         self._heard += 1
+        self._first = self._first or number
         kill = self._heard > 1 and number == signal.SIGINT
         self._notices.append(_KILLING if kill else _STOPPING)
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT if kill else signal.SIGTERM)
+            self._process.send_signal(signal.SIGINT if kill else _request(number))
+
+
+def _request(number: int) -> signal.Signals:
+    """What asks the supervisor for a stop: HUP tells it that the terminal is gone; a second INT would kill."""
+    return signal.SIGHUP if number == signal.SIGHUP else signal.SIGTERM
 
 
 def _passed_on() -> Iterator[signal.Signals]:

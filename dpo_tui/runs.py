@@ -2,7 +2,11 @@
 
 import difflib
 import json as jsonlib
+import re
+import shlex
+import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -11,10 +15,12 @@ from typing import Any
 
 from dpo_tui.display import say, talk
 from engine.exits import Exit, UsageError
+from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.control import Control
 from engine.rundir.lock import is_locked
 from engine.rundir.paths import RunDir
-from engine.rundir.status import Reason, Status, read_record, read_status
+from engine.rundir.status import Reason, State, Status, read_record, read_status
+from engine.sanitize import one_line
 
 DEFAULT_RUNS_DIR = Path("runs")
 
@@ -90,19 +96,26 @@ def read_final(run: RunDir) -> Status | None:
 
 def resume_hint(run: RunDir) -> str:
     """The words that say how a run goes on."""
-    return f"resume it with: dpo-tui --headless {run.config} --resume"
+    return f"resume it with: dpo-tui --headless {shlex.quote(str(run.config))} --resume"
+
+
+def standing(run: RunDir, state: State, text: str) -> str:
+    """How a run stands, as a sentence: the state, unless the reason names it already."""
+    if state == "stopped" and re.search(r"\bstopped\b", text):
+        return f"{run.name}: {text}"
+    return f"{run.name} {'' if state == 'failed' else 'is '}{state}{': ' if text else ''}{text}"
 
 
 def show(runs_dir: Path | None, *, json: bool) -> Exit:
     """List the runs on stdout, as a table or as JSON, the latest heard of first."""
     base = DEFAULT_RUNS_DIR if runs_dir is None else runs_dir
     runs = [RunDir(root.absolute()) for root in run_dirs(base)]
-    standing = [(run, effective_state(run)) for run in runs]
+    listed = [(run, effective_state(run)) for run in runs]
     if json:
-        say(jsonlib.dumps([_as_json(run, status) for run, status in standing], indent=2))
-    elif standing:
-        table = [("NAME", "STATE", "STEP", "HEARD", "REASON"), *(_row(*entry) for entry in standing)]
-        for line in _aligned(table):
+        say(jsonlib.dumps([_as_json(run, status) for run, status in listed], indent=2))
+    elif listed:
+        table = [("NAME", "STATE", "STEP", "HEARD", "REASON"), *(_row(*entry) for entry in listed)]
+        for line in _aligned(table, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
             say(line)
     else:
         talk(f"no runs in {base}")
@@ -122,7 +135,7 @@ def stop(run: Path, *, wait: bool) -> Exit:
         return Exit.DONE
     while not (status := effective_state(directory)).final:
         time.sleep(_POLL_SECONDS)
-    talk(f"{directory.name} is {status.state}{': ' + status.reason.text if status.reason else ''}")
+    talk(standing(directory, status.state, status.reason.text if status.reason else ""))
     return Exit.TRAINING_FAILED if status.state == "failed" else Exit.DONE
 
 
@@ -146,9 +159,10 @@ def _as_json(run: RunDir, status: Status) -> dict[str, Any]:
 
 
 def _row(run: RunDir, status: Status) -> tuple[str, ...]:
-    steps = f"{status.step}/{status.total}" if status.total is not None else str(status.step or "-")
+    step = status.step or CheckpointIndex(run.checkpoints_dir).latest() or 0
+    steps = f"{step}/{status.total}" if status.total is not None else str(step or "-")
     reason = status.reason.text.splitlines()[0] if status.reason and status.reason.text else ""
-    return run.name, status.state, steps, _ago(time.time() - _last_heard(run)), reason
+    return one_line(run.name), status.state, steps, _ago(time.time() - _last_heard(run)), one_line(reason)
 
 
 def _ago(seconds: float) -> str:
@@ -158,7 +172,11 @@ def _ago(seconds: float) -> str:
     return "now"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+def _aligned(rows: Sequence[Sequence[str]], width: int | None) -> Iterable[str]:
+    """Lines with the cells of a column below each other, cut to `width` cells where one is given."""
+    from rich.cells import cell_len, set_cell_size
+
+    widths = [max(cell_len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        line = "  ".join(map(set_cell_size, row, widths)).rstrip()
+        yield line if width is None or cell_len(line) <= width else set_cell_size(line, width - 1) + "…"

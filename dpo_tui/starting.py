@@ -2,18 +2,23 @@
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpo_tui.runs import is_live, is_run, read_final, resume_hint
+from dpo_tui.runs import effective_state, is_live, is_run, read_final, resume_hint
 from engine.config.load import differences, load_config, resolved_toml
+from engine.config.local import require_inputs
 from engine.config.schema import RUN_NAME, Config
+from engine.config.strings import string_faults
 from engine.exits import UsageError
+from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.files import write_synced, writing
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
+from engine.sanitize import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +47,40 @@ def prepare(
     overrides: Sequence[str] = (),
     resume: bool = False,
 ) -> Prepared:
-    """Find out what to start for the config at `path`. Raises UsageError, ConfigError among them."""
+    """Find out what to start for the config at `path`, or for the run there when it is to be resumed.
+
+    Raises UsageError, ConfigError among them, and UnusableError for local files that are not there.
+    """
+    path = _config_of_run(path, resume=resume)
     config = load_config(path, overrides).config
     run = locate(path, config, run_name, runs_dir)
     if is_live(run):
-        text = f"{run.name} is running: `dpo-tui attach {run.root}` follows it, `dpo-tui stop {run.root}` stops it"
+        where = shlex.quote(str(run.root))
+        text = f"{run.name} is running: `dpo-tui attach {where}` follows it, `dpo-tui stop {where}` stops it"
         raise UsageError("run.live", text, run=str(run.root))
     if resume:
         return _resumed(run, config)
     if _occupied(run.root):
-        raise UsageError("run.exists", f"{run.root} exists already: {_way_out(run)}", run=str(run.root))
-    return Prepared(run, _placed(config, run), resuming=False)
+        text = f"{run.root} exists already: {_way_out(run)}{_start_over(run)}"
+        raise UsageError("run.exists", text, run=str(run.root))
+    config = _placed(config, run)
+    require_inputs(config)
+    return Prepared(run, config, resuming=False)
+
+
+def _config_of_run(path: Path, *, resume: bool) -> Path:
+    """The config of the run in directory `path`; `path` itself where there is none."""
+    if not path.is_dir() or not is_run(path):
+        return path
+    config = path / "config.toml"
+    if not resume:
+        text = (
+            f"{path} is a run, not a config: --resume goes on with it, "
+            f"`dpo-tui attach {shlex.quote(str(path))}` shows it, and "
+            f"`dpo-tui --headless {shlex.quote(str(config))} --run NAME` starts another like it"
+        )
+        raise UsageError("run.no_config", text, run=str(path))
+    return config
 
 
 def locate(path: Path, config: Config, run_name: str | None, runs_dir: Path | None) -> RunDir:
@@ -104,14 +132,19 @@ def _resumed(run: RunDir, given: Config) -> Prepared:
         keys = "\n".join(f"  {key}: {before} in the run, now {now}" for key, before, now in changed)
         text = (
             f"{run.root} cannot go on with a changed config:\n{keys}\n"
-            f"{resume_hint(run)}, or start a new run with --run NAME"
+            f"{resume_hint(run)}, or start a new run with --run NAME{_start_over(run)}"
         )
         raise UsageError("run.config_changed", text, run=str(run.root), keys=[key for key, *_ in changed])
     return Prepared(run, own, resuming=True, export_ignored=own.export != given.export)
 
 
 def _placed(config: Config, run: RunDir) -> Config:
-    place = config.run.model_copy(update={"name": run.name, "dir": str(run.root.parent)})
+    """The config as the run's own, which names its place. Raises UsageError for a place no config can name."""
+    base = str(run.root.parent)
+    if fault := next(string_faults(base), None):
+        text = f"the directory of all runs, {one_line(base)}: {fault.text}. Name another with --runs"
+        raise UsageError("run.bad_directory", text, runs_dir=base)
+    place = config.run.model_copy(update={"name": run.name, "dir": base})
     return config.model_copy(update={"run": place})
 
 
@@ -125,6 +158,14 @@ def _occupied(root: Path) -> bool:
 def _way_out(run: RunDir) -> str:
     go_on = "--resume goes on with it, " if is_run(run.root) else ""
     return f"{go_on}--run NAME starts another"
+
+
+def _start_over(run: RunDir) -> str:
+    """What to do with a run that holds no training worth keeping; empty for any other."""
+    saved = CheckpointIndex(run.checkpoints_dir).latest() is not None
+    if saved or not is_run(run.root) or not effective_state(run).final:
+        return ""
+    return f".\nIt has no checkpoint: to start over, delete it with: rm -r {shlex.quote(str(run.root))}"
 
 
 def _name_from(path: Path) -> str:

@@ -15,31 +15,62 @@ from engine.sanitize import visible
 
 
 def main(argv: Sequence[str] | None = None) -> Exit:
-    """Carry out one command; an EngineError ends as its text on stderr and its exit code."""
+    """Carry out one command; whatever stops it ends as one line on stderr and its exit code."""
     verb, rest = _parse(sys.argv[1:] if argv is None else list(argv))
     try:
-        match verb:
-            case "run":
-                return _run(rest)
-            case "rank":
-                return _rank(rest)
-            case "data":
-                from engine.data.command import main as data
-
-                return data(rest)
-            case _:
-                from engine.export.export import main as export
-
-                return export(rest)
+        _require_working_directory()
+        code = _carry_out(verb, rest)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here a full disk still has an exit code
+        return code
     except EngineError as error:
-        with suppress(OSError):  # stderr may be a log on a full disk; the exit code still tells
-            print(visible(error.text), file=sys.stderr, flush=True)
+        _say(error.text)
         return error.exit
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return Exit.DONE
+    except OSError as error:
+        _drop_output()
+        _say(f"{error.filename or 'output'}: {error.strerror or error}")
+        return Exit.CANNOT_WRITE
+
+
+def _carry_out(verb: str, rest: Sequence[str]) -> Exit:
+    match verb:
+        case "run":
+            return _run(rest)
+        case "rank":
+            return _rank(rest)
+        case "data":
+            from engine.data.command import main as data
+
+            return data(rest)
+        case _:
+            from engine.export.export import main as export
+
+            return export(rest)
+
+
+def _require_working_directory() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        text = "the working directory no longer exists: change to another one"
+        raise UsageError("cwd.missing", text) from error
+
+
+def _say(text: str) -> None:
+    """One line on stderr. That may be a log on a full disk; the exit code still tells."""
+    with suppress(OSError):
+        print(visible(text), file=sys.stderr, flush=True)
+
+
+def _drop_output() -> None:
+    """What stdout still holds goes nowhere, or Python would try again, and complain, when it exits."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parse(argv: list[str]) -> tuple[str, list[str]]:

@@ -14,11 +14,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.exits import CannotWriteError, UnusableError
-from engine.models.weights import save_tensors, save_trained
+from engine.models.weights import WEIGHTS_FILE, save_tensors, save_trained
 from engine.optimizer import MasterWeights
 from engine.rundir.checkpoints import CheckpointIndex
 
-WEIGHTS_FILE = "weights.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
 VERSIONED = ("torch", "transformers", "accelerate", "peft", "safetensors")
 
@@ -104,12 +103,17 @@ def require_space(index: CheckpointIndex, weights: MasterWeights, copies: int) -
     needed = max(1, copies - len(index.steps())) * each
     free = shutil.disk_usage(index.directory.parent).free
     if free < needed:
-        gib = 1 << 30
         raise CannotWriteError(
             "checkpoint.no_space",
-            f"{index.directory}: {free / gib:.1f} GiB free, {needed / gib:.1f} GiB more needed for checkpoints of "
-            f"{each / gib:.1f} GiB each. Free space, set train.keep lower, or put [run] dir on another disk",
+            f"{index.directory}: {_size(free)} free, {_size(needed)} more needed for checkpoints of "
+            f"{_size(each)} each. Free space, set train.keep lower, or put [run] dir on another disk",
             path=str(index.directory),
             free=free,
             needed=needed,
         )
+
+
+def _size(count: int) -> str:
+    """Bytes in the unit a person thinks of."""
+    gib, mib = 1 << 30, 1 << 20
+    return f"{count / gib:.1f} GiB" if count >= gib else f"{count / mib:.1f} MiB"

@@ -12,6 +12,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+"""The types of weights by their names in a config."""
+
 VERSION = 1  # of the thresholds: other ones are other numerics
 _PERIOD = 1 << 16  # one threshold for each value of the 16 bits that bf16 drops
 

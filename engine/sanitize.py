@@ -31,5 +31,8 @@ def _spelled(found: re.Match[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    """As `visible`, with newlines and tabs spelled out too: a file's name, a table cell, a template's complaint."""
-    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+    """`text` with everything spelled out that steers a terminal, styles, newlines and tabs too: nothing is removed.
+
+    For a file's name, a table cell, a template's complaint: two that differ must not look the same.
+    """
+    return _UNSAFE.sub(_spelled, text).replace("\n", "\\n").replace("\t", "\\t")

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 
 from engine.config.load import load_config
@@ -32,6 +33,7 @@ _POLL_SECONDS = 0.1
 _HEARTBEAT_SECONDS = 1.0
 _GRACE_SECONDS = 10.0
 _FAILED = 2
+_ORPHANED = "the terminal or job that started it is gone"
 
 
 def supervise(run: RunDir, rank_argv: RankCommand | None = None, owner: ProcessId | None = None) -> Exit:
@@ -76,6 +78,7 @@ class _Supervisor:
         self._state: State = "starting"
         self._decisive: RankExit | None = None
         self._deadline: float | None = None
+        self._orphaned = False
         self._killed = False
         self._beaten = 0.0
         self._began = time.monotonic()
@@ -92,6 +95,8 @@ class _Supervisor:
             text = f"the supervisor failed: {type(error).__name__}: {error}"
             self._conclude(Exit.TRAINING_FAILED, Reason("supervisor.failed", text))
             raise
+        if self._orphaned and code is Exit.STOPPED and reason is not None:
+            reason = replace(reason, text=f"{_ORPHANED}; {reason.text}")
         self._conclude(code, reason)
         return code
 
@@ -134,9 +139,10 @@ class _Supervisor:
 
     def _listen(self, ranks: Ranks) -> None:
         """Turn signals, the loss of the owner and requests of others into a stop; a second INT kills."""
-        orphaned = self._owner is not None and not self._owner.alive()
-        asked = orphaned or bool(self._heard) or self._control.stop_requested()
+        gone = self._heard[:1] == [signal.SIGHUP] or (self._owner is not None and not self._owner.alive())
+        asked = gone or bool(self._heard) or self._control.stop_requested()
         if asked and self._state != "stopping":
+            self._orphaned = gone
             self._state = "stopping"
             self._beat(force=True)
             self._pass_on(ranks)

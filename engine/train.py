@@ -15,15 +15,18 @@ from engine.data.prepare import Prepared, prepare
 from engine.distributed import make_accelerator, numerics
 from engine.exits import EngineError, Exit, NonFiniteError, StopRequested, UnusableError
 from engine.export.export import export
-from engine.export.folder import require_target
+from engine.export.folder import export_folder, require_target
 from engine.keeper import Keeper
 from engine.meter import progress_of
 from engine.models.adapters import add_lora
+from engine.models.hub import require_login, require_repo_id
 from engine.models.load import LoadedModel, load_model, load_tokenizer
+from engine.models.quiet import quiet_libraries
 from engine.models.weights import trained_tensors
 from engine.optimizer import MasterWeights, split_precision
 from engine.policy import Policy, choose_mode
 from engine.reference import ReferenceCache, cache_folder
+from engine.rounding import DTYPES
 from engine.rundir.control import Control
 from engine.rundir.events import EventWriter
 from engine.rundir.paths import RunDir
@@ -31,11 +34,11 @@ from engine.sanitize import visible
 from engine.trainer import PairSet, Trainer
 
 OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
-DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 def main(root: Path) -> Exit:
     """Train the run in `root`; every way it can end becomes an `end` event and an exit code."""
+    quiet_libraries()
     with EventWriter(RunDir(root).events) as events:
         try:
             run(RunDir(root), events)
@@ -62,7 +65,7 @@ def run(run: RunDir, events: EventWriter) -> None:
     config = load_config(run.config).config
     control = Control(run.control_dir)
     if config.export.enabled:
-        require_target(export_folder(run, config))
+        require_exportable(run, config)
     prepared = prepare_data(run, config, events, control)
     trainer, loaded = build(config, prepared, events, control)
 
@@ -83,6 +86,14 @@ def run(run: RunDir, events: EventWriter) -> None:
     gc.collect()
     if config.export.enabled:
         export_model(run, config, events)
+
+
+def require_exportable(run: RunDir, config: Config) -> None:
+    """Raise now what would otherwise be found when all is trained: UsageError or HubError."""
+    require_target(export_folder(run, config))
+    if repo := config.export.push:
+        require_repo_id(repo)
+        require_login(repo)
 
 
 def prepare_data(run: RunDir, config: Config, events: EventWriter, control: Control) -> Prepared:
@@ -233,7 +244,3 @@ def export_model(run: RunDir, config: Config, events: EventWriter) -> None:
     )
     events.emit("export", path=str(path), push=settings.push)
     events.phase("export", "end")
-
-
-def export_folder(run: RunDir, config: Config) -> Path:
-    return Path(config.export.to) if config.export.to else run.export_dir

@@ -24,6 +24,14 @@ from engine.rundir.events import EventWriter
 
 # Nats a sequence may stray from its reference before the first update: none is expected, this is no rounding.
 START_TOLERANCE = 1e-3
+DIVERGED = (
+    ". The checkpoint holds the weights of the step before. Lower optimizer.learning_rate, and look at the data "
+    "with `dpo-tui data`"
+)
+BROKEN_START = (
+    " before any update: it comes from the model or the data, not from training, and there is no checkpoint. Check "
+    'that the base model answers sensibly, look at the data with `dpo-tui data`, and try model.dtype = "float32"'
+)
 SEGMENT_PAIRS = 2048  # reference log-probabilities in one write
 
 
@@ -143,9 +151,8 @@ class Trainer:
         for name, value in (("loss", loss), ("gradient norm", norm)):
             if not np.isfinite(value):
                 raise NonFiniteError(
-                    "train.non_finite",
-                    f"the {name} of step {step} is {value}. The checkpoint holds the weights of the step before. Lower "
-                    "optimizer.learning_rate, and look at the data with `dpo-tui data`",
+                    "train.non_finite" if step > 1 else "train.non_finite_start",
+                    f"the {name} of step {step} is {value}{DIVERGED if step > 1 else BROKEN_START}",
                     step=step,
                     what=name,
                 )

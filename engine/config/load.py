@@ -9,6 +9,7 @@ from typing import Any
 
 import tomlkit
 
+from engine.config.local import local_paths
 from engine.config.overrides import Override, apply_overrides, label_for
 from engine.config.problems import ConfigError, Fault, KeyPath, Problem, dotted, shown
 from engine.config.schema import Config
@@ -42,8 +43,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0))
     data = _with_absolute_paths(Config.model_validate(data))
-    if unfit := find_faults(data):  # of the current directory's name: a line break in it, 4,000 characters
-        raise ConfigError(_problem(fault, document, applied) for fault in unfit)
+    if unfit := find_faults(data):  # a line break in the current directory's name, 4,000 characters
+        raise ConfigError(_problem_of_place(fault) for fault in unfit)
     return LoadedConfig(Config.model_validate(data), document, path)
 
 
@@ -94,31 +95,9 @@ def _leaves(value: Any, key: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
 def _with_absolute_paths(config: Config) -> dict[str, Any]:
     """The values `config` was given, without defaults."""
     data = config.model_dump(exclude_unset=True)
-    for key, absolute in _local_paths(config):
-        assign(data, key.split("."), absolute)
+    for key, path in local_paths(config):
+        assign(data, [str(part) for part in key], path)
     return data
-
-
-def _local_paths(config: Config) -> Iterator[tuple[str, str]]:
-    """The dotted key of each local path, with the path made absolute."""
-    if config.model.source == "local":
-        yield "model.id", _absolute(config.model.id)
-    for index, source in enumerate(config.data.sources):
-        if source.source == "local":
-            yield f"data.sources.{index}.path", _absolute(source.path)
-    if config.data.chat_template is not None:
-        yield "data.chat_template", _absolute(config.data.chat_template)
-    if config.export.to is not None:
-        yield "export.to", _absolute(config.export.to)
-
-
-def _absolute(path: str) -> str:
-    """Not resolved: a symbolic link keeps its name."""
-    try:
-        expanded = Path(path).expanduser()
-    except RuntimeError:  # `~name` without such a user is a directory of that name
-        expanded = Path(path)
-    return str(Path.cwd() / expanded)
 
 
 def _problem(fault: Fault, document: TomlDocument, overrides: Sequence[Override]) -> Problem:
@@ -126,3 +105,9 @@ def _problem(fault: Fault, document: TomlDocument, overrides: Sequence[Override]
     if label := label_for(fault.key, document, overrides):
         return Problem(label, None, "", fault.text)
     return Problem(str(document.path), document.line_of(fault.key), masked(dotted(fault.key)), fault.text)
+
+
+def _problem_of_place(fault: Fault) -> Problem:
+    """A fault that came with the current directory, which a relative path starts at."""
+    where = f"the current directory, which {dotted(fault.key)} starts at"
+    return Problem(where, None, "", f"{fault.text}. Run this from another directory")

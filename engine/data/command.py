@@ -17,6 +17,7 @@ from engine.data.prepare import make_pairs, require_enough
 from engine.data.report import Report
 from engine.exits import Exit, UsageError
 from engine.models.load import load_tokenizer
+from engine.models.quiet import quiet_libraries, talk_on_stderr
 from engine.sanitize import visible
 
 SHOWN = 480
@@ -29,8 +30,9 @@ def main(argv: Sequence[str]) -> Exit:
     """Print the report and one pair; as one JSON object with `--json`. Raises what preparing raises."""
     asked = _parser().parse_args(argv)
     config = _config(asked.what, asked.set, asked.model)
-    tokenizer = load_tokenizer(config.model)
-    with TemporaryDirectory(prefix="dpo-data-") as folder:
+    quiet_libraries()
+    with talk_on_stderr(), TemporaryDirectory(prefix="dpo-data-") as folder:
+        tokenizer = load_tokenizer(config.model)
         prepared = make_pairs(config, tokenizer, Path(folder), _tell)
         report = prepared.report
         shown = rendered_pair(prepared.train[0], tokenizer) if len(prepared.train) else {}
@@ -76,7 +78,8 @@ def _config(what: str, overrides: list[str], model: str | None) -> Config:
 def _model(name: str | None) -> dict[str, str]:
     if name is None:
         return {"source": "builtin", "id": "smollm2-135m-instruct"}
-    return {"source": "local" if Path(name).expanduser().exists() else "hub", "id": name}
+    local = name.startswith(("/", "./", "../", "~")) or Path(name).exists()
+    return {"source": "local" if local else "hub", "id": name}
 
 
 def rendered_pair(pair: Pair, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:

@@ -196,15 +196,17 @@ def format_named(name: str, formats: Sequence[Format] = FORMATS) -> Format:
 
 
 def detect(rows: Sequence[Fields], place: str, formats: Sequence[Format] = FORMATS) -> Format:
-    """The format most of the rows are in; the others are errors of those rows.
+    """The only format that fits any row, or of several the one most rows are in; the others are errors of those rows.
 
-    place: where the rows are from, for the message. Raises `UnusableError` when no format or several fit.
+    place: where the rows are from, for the message. Raises `UnusableError` when none fits or several do.
     """
     seen = list(islice(rows, DETECTION_ROWS))
     counts = {entry.name: sum(entry.matches(fields) for fields in seen) for entry in formats}
     candidates = [entry for entry in formats if counts[entry.name]]
     if not candidates:
         raise _none_fits(seen, place, formats)
+    if len(candidates) == 1:
+        return candidates[0]
     winners = [entry for entry in candidates if 2 * counts[entry.name] > len(seen)]
     if len(winners) != 1:
         raise _several_fit(winners or candidates, counts, place)

@@ -18,6 +18,8 @@ CHUNK = 1 << 20
 MAX_ROW = 64 << 20
 """Longest row in characters: a longer one is a broken file, not a preference."""
 
+SPREAD = "one object spread over lines; expected an array of rows or one object a line."
+
 NumberedRow: TypeAlias = tuple[int, dict[str, Any]]
 
 
@@ -63,14 +65,32 @@ def is_json_array(path: Path) -> bool:
 
 def json_lines(path: Path) -> Iterator[NumberedRow]:
     """Rows of a JSON Lines file with their line numbers; blank lines are passed over."""
+    first = True
     for number, line in _lines(path):
         if line.strip():
             where = f"{path}:{number}"
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise unusable(where, f"{_json_cause(error)}. Expected one JSON object a line.") from error
+                problem = f"{_json_cause(error)}. Expected one JSON object a line."
+                raise unusable(where, SPREAD if first and _is_one_object(path) else problem) from error
             yield number, _checked(value, line, where)
+            first = False
+
+
+def _is_one_object(path: Path) -> bool:
+    """Whether the file begins with an object that ends on a later line, or later than a chunk can tell."""
+    with _binary(path) as file:
+        raw = file.read(CHUNK)
+    start = raw.decode("utf-8-sig", errors="replace").lstrip()
+    try:
+        value, _ = json.JSONDecoder().raw_decode(start)
+    except json.JSONDecodeError as error:
+        at_the_end = error.msg.startswith("Unterminated string") or len(start) - error.pos < 16
+        return len(raw) == CHUNK and start.startswith("{") and "\n" in start and at_the_end
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict)
 
 
 def json_array(path: Path) -> Iterator[NumberedRow]:

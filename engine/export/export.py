@@ -2,7 +2,6 @@
 
 import argparse
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,22 +10,22 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.config.load import load_config
-from engine.exits import EngineError, Exit, HubError, UnusableError, UsageError
-from engine.export.files import DTYPES, Source, check_written, write_model, write_words
-from engine.export.folder import require_space, require_target, staged
+from engine.exits import Exit, HubError, UnusableError, UsageError
+from engine.export.files import Source, check_written, write_model, write_words
+from engine.export.folder import export_folder, require_space, require_target, staged
 from engine.models.adapters import add_lora
 from engine.models.hub import require_repo_id, upload
 from engine.models.load import LoadedModel, load_model, load_tokenizer
+from engine.models.quiet import quiet_libraries, talk_on_stderr
 from engine.models.resolve import resolve
-from engine.models.weights import load_trained
-from engine.rounding import to_dtype
+from engine.models.weights import WEIGHTS_FILE, load_trained
+from engine.rounding import DTYPES, to_dtype
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.paths import RunDir
 
 Checkpoint = Literal["latest", "best"] | int
 Progress = Callable[[int, int], None]
 
-WEIGHTS = "weights.safetensors"
 STAGES = 5
 
 
@@ -66,7 +65,7 @@ def export(
         check_written(folder, source)
     tell(4, STAGES)
     if push:
-        _push(target, push, private=private, run=run)
+        _push(target, push, private, _again(source, checkpoint, target, push, private))
     tell(STAGES, STAGES)
     return target
 
@@ -150,7 +149,7 @@ def _require_space(target: Path, model: PreTrainedModel, source: Source) -> None
 
 def _trained_model(loaded: LoadedModel, source: Source) -> PreTrainedModel | PeftModel:
     """The base with the checkpoint's weights, in the exported type; LoRA is merged in fp32, then cast."""
-    weights = source.index.path(source.step) / WEIGHTS
+    weights = source.index.path(source.step) / WEIGHTS_FILE
     for name, value in loaded.published_config.items():
         setattr(loaded.model.config, name, value)
     model: PreTrainedModel | PeftModel = loaded.model
@@ -173,35 +172,48 @@ def _name_base(adapted: PeftModel, source: Source) -> None:
         config.revision = base.commit
 
 
-def _push(folder: Path, repo: str, *, private: bool, run: RunDir) -> None:
+def _again(source: Source, checkpoint: Checkpoint, target: Path, repo: str, private: bool) -> str:
+    """The command that does the same export once more: what the run's config does not say stands in it."""
+    settings = source.config.export
+    words = ["dpo-tui", "export", str(source.run.root), "--push", repo]
+    if not private:
+        words += ["--public"]
+    if target != export_folder(source.run, source.config).expanduser().resolve():
+        words += ["--to", str(target)]
+    if checkpoint != settings.checkpoint:
+        words += ["--checkpoint", str(checkpoint)]
+    if source.dtype != (settings.dtype or source.config.model.dtype):
+        words += ["--dtype", source.dtype]
+    if source.adapter != settings.adapter:
+        words += ["--adapter" if source.adapter else "--no-adapter"]
+    return shlex.join(words)
+
+
+def _push(folder: Path, repo: str, private: bool, again: str) -> None:
     try:
         upload(folder, repo, private=private)
     except HubError as error:
-        again = shlex.join(["dpo-tui", "export", str(run.root), "--push", repo])
-        text = (
-            f"{error.text} The export is in {folder}; to try again: {again}{'' if private else ' --public'}"
-        )
+        text = f"{error.text} The export is in {folder}; to try again: {again}"
         raise HubError(error.code, text, **{**error.params, "path": str(folder)}) from error
 
 
 def main(argv: Sequence[str]) -> Exit:
-    """`python -m engine export DIR ...`: the folder on stdout, everything else on stderr."""
+    """`python -m engine export DIR ...`: the folder on stdout, everything else on stderr. Raises what `export` does."""
     options = _parser().parse_args(argv)
-    try:
-        run = RunDir(options.run.expanduser().resolve())
-        settings = load_config(run.config).config.export
+    run = RunDir(options.run.expanduser().resolve())
+    config = load_config(run.config).config
+    settings = config.export
+    quiet_libraries()
+    with talk_on_stderr():
         folder = export(
             run,
             checkpoint=settings.checkpoint if options.checkpoint is None else options.checkpoint,
-            to=options.to or (Path(settings.to) if settings.to else None),
+            to=options.to or export_folder(run, config),
             dtype=options.dtype,
             adapter=settings.adapter if options.adapter is None else options.adapter,
             push=options.push,
             private=settings.private and not options.public,
         )
-    except EngineError as error:
-        print(error.text, file=sys.stderr)
-        return error.exit
     print(folder)
     return Exit.DONE
 

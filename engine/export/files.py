@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
@@ -24,7 +23,6 @@ from engine.rundir.events import effective_steps, forget, read_events, step_of
 from engine.rundir.files import cannot_write
 from engine.rundir.paths import RunDir
 
-DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 MAX_SHARD_SIZE = "5GB"
 
 

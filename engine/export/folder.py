@@ -8,13 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.config.schema import Config
 from engine.exits import UsageError
 from engine.rundir.files import cannot_write, free_bytes, read_json, sync_path
+from engine.rundir.paths import RunDir
 
 RECORD = "dpo-tui.json"
 """Says that a folder is an export of ours, of what, and which files belong to it."""
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+def export_folder(run: RunDir, config: Config) -> Path:
+    """Where the export of a run goes unless somebody says otherwise."""
+    return Path(config.export.to) if config.export.to else run.export_dir
 
 
 def require_target(path: Path) -> Path:

@@ -54,10 +54,7 @@ def upload(folder: Path, repo: str, *, private: bool) -> str:
     The token comes from the environment or from `hf auth login`, and from nowhere else. Raises HubError, also
     where `private` is asked for and the repo is there already, public.
     """
-    token = get_token()
-    if not token:
-        raise HubError("hub.no_token", f"Cannot upload to {repo}: not logged in. {LOGIN}.", repo=repo)
-    api = HfApi(token=token)
+    api = HfApi(token=require_login(repo))
     with hub_errors(repo, "upload to"):
         address = api.create_repo(repo, private=private, exist_ok=True)
         if private and not api.repo_info(address.repo_id).private:
@@ -77,6 +74,14 @@ def require_repo_id(repo: str) -> None:
     """Raises UsageError for what is no repo id, before anybody waits for an export to upload."""
     with hub_errors(repo, "upload to"):
         validate_repo_id(repo)
+
+
+def require_login(repo: str) -> str:
+    """The token an upload to `repo` will use. Raises HubError where there is none."""
+    token = get_token()
+    if not token:
+        raise HubError("hub.no_token", f"Cannot upload to {repo}: not logged in. {LOGIN}.", repo=repo)
+    return token
 
 
 @contextmanager

@@ -1,10 +1,47 @@
-"""transformers without its progress bars and remarks: a run says what matters itself."""
+"""The libraries without their progress bars and remarks: the engine says what matters itself."""
 
 import logging
+import os
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from transformers.utils import logging as transformers_logging
+
+LIBRARIES = r"(transformers|peft|accelerate|deepspeed|torch|huggingface_hub)\b"
+
+
+def quiet_libraries() -> None:
+    """For the rest of the process: nothing about what libraries will change, or about a CPU being a CPU."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module=LIBRARIES)
+    logging.getLogger("DeepSpeed").addFilter(
+        _is_news
+    )  # deepspeed sets its logger's level itself, filters stay
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Setting accelerator to CPU")
+
+
+@contextmanager
+def talk_on_stderr() -> Iterator[None]:
+    """Within it all that is written to file descriptor 1, by whatever library, goes to stderr.
+
+    Stdout is data: a command prints its result after this.
+    """
+    if sys.stdout is None or sys.stderr is None:  # closed: the numbers may be those of other files by now
+        yield
+        return
+    sys.stdout.flush()
+    result = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(result, 1)
+        os.close(result)
 
 
 @contextmanager

@@ -62,10 +62,11 @@ def _resolve_local(model: Model, path: Path) -> ResolvedModel:
     if path.is_file() and path.suffix == ".gguf":
         return _gguf(model, path)
     if not path.is_dir():
+        on_hub = model.id.count("/") == 1 and not model.id.startswith(("/", ".", "~"))
         raise _unusable(
             "model.not_found",
             f"{path}: no such model folder or .gguf file"
-            + ('. For a repo on the hub write source = "hub".' if model.id.count("/") == 1 else "."),
+            + ('. For a repo on the hub write source = "hub".' if on_hub else "."),
             model,
         )
     files = sorted(path.glob("*.gguf"))

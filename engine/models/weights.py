@@ -14,6 +14,9 @@ from torch import nn
 from engine.exits import UnusableError
 from engine.rundir.files import cannot_write
 
+WEIGHTS_FILE = "weights.safetensors"
+"""The trained tensors in the folder of a checkpoint."""
+
 MAX_HEADER = 100_000_000
 """safetensors' own limit: a larger header is an attack or garbage."""
 
@@ -22,7 +25,7 @@ def trained_tensors(model: nn.Module) -> dict[str, nn.Parameter]:
     """What training changes, by parameter name: all parameters, or the adapter's if only those are trained.
 
     Tied parameters appear once, under the name `named_parameters` gives them. These are the names in a
-    checkpoint's weights.safetensors, and everything that reads or writes one goes through here.
+    checkpoint's `WEIGHTS_FILE`, and everything that reads or writes one goes through here.
     """
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 

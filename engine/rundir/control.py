@@ -1,6 +1,5 @@
 """Requests to a run: files that rank 0 looks for between two steps. They work over NFS and through Slurm."""
 
-from contextlib import suppress
 from pathlib import Path
 
 from engine.rundir.files import writing
@@ -37,8 +36,8 @@ class Control:
     def clear(self) -> None:
         """Forget all requests: those left over from an attempt before."""
         for request in (self._stop, self._checkpoint):
-            with suppress(FileNotFoundError), writing(request):
-                request.unlink()
+            with writing(request):
+                request.unlink(missing_ok=True)
 
     def _leave(self, request: Path) -> None:
         with writing(request):

@@ -21,33 +21,35 @@ _HINTS = {
     errno.EACCES: "permission denied",
     errno.EPERM: "operation not permitted",
     errno.EEXIST: "something else is in its place",
+    errno.ENOENT: "no such directory",
     errno.ENOTDIR: "a part of the path is no directory",
     errno.ENAMETOOLONG: "the path is too long",
     errno.EIO: "the disk failed",
     errno.ESTALE: "the network file system lost the file",
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def writing(path: Path, needed: int | None = None) -> Iterator[None]:
     """Turn the failures of a disk inside the block into `CannotWriteError`.
 
-    `path` is what is being written, `needed` the bytes it takes where known. Other OSErrors pass through.
+    `path` is what is being written, `needed` the bytes it takes where known.
     """
     try:
         yield
     except OSError as error:
-        if error.errno not in _HINTS:
-            raise
         raise cannot_write(path, error, needed) from error
 
 
 def cannot_write(path: Path, error: OSError, needed: int | None = None) -> CannotWriteError:
-    """The error that names the path, what the disk said, and the bytes needed and free."""
-    free = free_bytes(path)
+    """The error that names the path, what the disk said and, where space is the cause, the bytes needed and free."""
     hint = _HINTS.get(error.errno or 0, error.strerror or str(error))
-    room = f" ({f'{needed:,} bytes needed, ' if needed is not None else ''}{free:,} bytes free)"
-    text = f"{path}: cannot write: {hint}{room if free is not None else ''}"
+    free = free_bytes(path) if error.errno in _FULL else None
+    room = ""
+    if free is not None:
+        room = f" ({f'{needed:,} bytes needed, ' if needed is not None else ''}{free:,} bytes free)"
+    text = f"{path}: cannot write: {hint}{room}"
     return CannotWriteError("disk.cannot_write", text, path=str(path), hint=hint, needed=needed, free=free)
 
 

@@ -87,6 +87,12 @@ def test_row_text_cannot_steer_the_terminal(
     assert not set("\x1b\x07\u202e\x9b") & set(out)
 
 
+@pytest.mark.parametrize("name", ["/nope", "./nope", "~/nope"])
+def test_a_path_to_no_model_is_no_repo_id(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UnusableError, match=r"nope: no such model folder or \.gguf file\.$"):
+        main([str(write_pairs(tmp_path / "a.jsonl")), "--model", name])
+
+
 def test_options_that_make_no_sense_together_are_refused(tmp_path: Path, models: list[Model]) -> None:
     pairs = write_pairs(tmp_path / "a.jsonl")
     with pytest.raises(UsageError, match="--set changes a config"):

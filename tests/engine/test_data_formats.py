@@ -42,6 +42,11 @@ def test_a_broken_row_among_good_ones_does_not_hide_the_format() -> None:
     assert detect(rows, "pairs.jsonl").name == "trl-explicit"
 
 
+def test_the_only_format_that_fits_any_row_is_taken_however_many_do_not() -> None:
+    rows = [{"prompt": "a", "chosen": "b"}] * 3 + [{"prompt": "a", "chosen": "b", "rejected": "c"}]
+    assert detect(rows, "pairs.jsonl").name == "trl-explicit"
+
+
 def test_unknown_columns_are_listed_with_the_layouts_known() -> None:
     with pytest.raises(UnusableError) as caught:
         detect([{"query": "a", "good": "b", "score": 3}], "pairs.jsonl")

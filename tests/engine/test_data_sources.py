@@ -110,6 +110,8 @@ GOOD = b'{"a": 1}\n'
         ("a.jsonl", GOOD + b'{"a": "\x1b"}\n', ":2: not valid JSON: Invalid control character"),
         ("a.jsonl", GOOD + b"[" * 100_000, ":2: not usable JSON: nested too deeply"),
         ("a.jsonl", GOOD + b'{"a": ' + b"9" * 5000 + b"}", ":2: not usable JSON"),
+        ("a.json", b'{"data": [\n{"a": 1}]}', ":1: one object spread over lines"),
+        ("a.json", b'{"a": 1\n{"a": 2}', ":1: not valid JSON"),
         ("a.json", b'[{"a": 1},\n{"a": }]', ":2: not valid JSON: Expecting value"),
         ("a.json", b'[{"a": 1}\n{"a": 2}]', ":2: expected , or ]"),
         ("a.json", b'[{"a": 1},\n', ":2: not valid JSON"),

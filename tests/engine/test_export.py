@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from peft import PeftModel
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from engine.__main__ import main as engine
 from engine.exits import CannotWriteError, EngineError, Exit, HubError, UnusableError, UsageError
 from engine.export.export import export, main
 from engine.models.weights import save_trained
@@ -237,12 +240,20 @@ def test_command_prints_the_folder_and_nothing_else(
 
 
 def test_command_says_what_is_wrong_in_one_line(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(run.root), "--checkpoint", "9"]) is Exit.USAGE
+    assert engine(["export", str(run.root), "--checkpoint", "9"]) is Exit.USAGE
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_what_libraries_print_stays_off_stdout(tmp_path: Path, model: Path) -> None:
+    run = tiny_run(tmp_path / "lora", model, LORA)
+    command = [sys.executable, "-P", "-m", "engine", "export", str(run.root)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{run.export_dir}\n"), done.stderr
+    assert done.stderr == ""
+
+
 def test_failed_upload_keeps_the_folder_and_says_how_to_repeat(
-    run: RunDir, monkeypatch: pytest.MonkeyPatch
+    run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, private: bool) -> str:
         raise HubError("hub.auth", "Cannot upload to me/mine: log in.", repo="me/mine")
@@ -250,9 +261,11 @@ def test_failed_upload_keeps_the_folder_and_says_how_to_repeat(
     monkeypatch.setattr("engine.export.export.upload", refuse)
     with pytest.raises(HubError) as caught:
         export(run, push="me/mine", private=False)
-    assert f"dpo-tui export {run.root} --push me/mine --public" in caught.value.text
+    assert caught.value.text.endswith(f"dpo-tui export {run.root} --push me/mine --public")
     assert str(run.export_dir) in caught.value.text
     assert (run.export_dir / "model.safetensors").is_file()
+    with pytest.raises(HubError, match=f"me/mine --to {tmp_path}/new --checkpoint 4 --dtype float16$"):
+        export(run, push="me/mine", to=tmp_path / "new", checkpoint=4, dtype="float16")
 
 
 def test_command_uploads_only_when_told(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:

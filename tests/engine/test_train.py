@@ -13,15 +13,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine import train
 from engine.exits import (
-    CannotWriteError,
-    EngineError,
     Exit,
-    NonFiniteError,
     StopRequested,
-    UnusableError,
-    UsageError,
 )
-from engine.objectives import pair_losses
 from engine.plan import StepPlan
 from engine.reference import ReferenceCache
 from engine.rundir.checkpoints import CheckpointIndex
@@ -199,25 +193,6 @@ def test_packs_of_any_size_give_the_same_training(tmp_path: Path, model: Path, p
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_update(
-    tmp_path: Path, model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = make_run(tmp_path / "runs", "nan", model, pairs)
-    real, calls = pair_losses, 0
-
-    def poisoned(*args: object) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        losses = real(*args)  # type: ignore[arg-type]
-        return losses * float("nan") if calls > 4 else losses
-
-    monkeypatch.setattr("engine.trainer.pair_losses", poisoned)
-    with pytest.raises(NonFiniteError, match="loss of step") as caught:
-        train_here(run)
-    assert CheckpointIndex(run.checkpoints_dir).steps()[-1] == caught.value.params["step"] - 1
-    assert all(torch.isfinite(weight).all() for weight in final_weights(run).values())
-
-
 def test_a_wrong_cache_entry_is_found_before_the_first_step_and_mended(
     tmp_path: Path, model: Path, pairs: Path
 ) -> None:
@@ -231,23 +206,6 @@ def test_a_wrong_cache_entry_is_found_before_the_first_step_and_mended(
     cache.flush()
     second = make_run(tmp_path / "runs", "second", model, pairs, "export.enabled=false", "train.max_steps=2")
     assert of_type(train_here(second), "step")[0]["rewards/margins"] == 0
-
-
-def test_resuming_with_other_data_is_refused(tmp_path: Path, model: Path) -> None:
-    data = write_pairs(tmp_path / "pairs.jsonl")
-    run = make_run(tmp_path / "runs", "changed", model, data, "export.enabled=false", "train.max_steps=2")
-    train_here(run)
-    write_pairs(data, count=40)
-    with pytest.raises(EngineError, match="another data"):
-        train_here(run)
-
-
-def test_no_space_is_said_before_training(
-    tmp_path: Path, model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 1000}))
-    with pytest.raises(CannotWriteError, match="GiB more needed for checkpoints"):
-        train_here(make_run(tmp_path / "runs", "full", model, pairs))
 
 
 def test_every_end_is_an_event_with_its_code(tmp_path: Path, model: Path) -> None:
@@ -288,24 +246,6 @@ def test_stopped_in_the_last_evaluation_the_resumed_run_makes_up_for_it(
     train_here(run)
     assert CheckpointIndex(run.checkpoints_dir).best() == 6
     assert run.export_dir.is_dir()
-
-
-def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tmp_path: Path, pairs: Path) -> None:
-    small = write_folder(tmp_path / "small", vocab_size=40)
-    with pytest.raises(UnusableError, match="they do not belong together"):
-        train_here(make_run(tmp_path / "runs", "small", small, pairs))
-
-
-def test_an_export_folder_that_is_taken_is_found_before_training(
-    tmp_path: Path, model: Path, pairs: Path
-) -> None:
-    taken = tmp_path / "taken"
-    taken.mkdir()
-    (taken / "thesis.txt").touch()
-    run = make_run(tmp_path / "runs", "taken", model, pairs, f"export.to='{taken}'")
-    with pytest.raises(UsageError, match="thesis"):
-        train_here(run)
-    assert not run.data_dir.exists()
 
 
 def test_the_last_step_is_told_whatever_log_every_says(tmp_path: Path, model: Path, pairs: Path) -> None:

@@ -93,6 +93,9 @@ def test_on_a_terminal_it_says_what_works_in_this_release(tmp_path: Path) -> Non
         (["validate"], "Missing argument 'CONFIG'"),
         (["validate", "none.toml"], "none.toml: no such file"),
         (["templates", "cat", "quikstart"], "Did you mean 'quickstart'?"),
+        (["export", "n", "--checkpoint", "foo"], "--checkpoint foo: expected latest, best or a step"),
+        (["export", "n", "--public"], "--public needs --push REPO"),
+        (["--headless", "c.toml", "--dry-run", "--json"], "leave out --json"),
     ],
 )
 def test_a_command_that_makes_no_sense_is_refused(
@@ -148,6 +151,35 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
     process.wait()
+
+
+@pytest.mark.parametrize("line", ["schema", "templates ls", "templates cat lora", "runs --json"])
+def test_a_full_stdout_is_one_line_and_its_exit_code(tmp_path: Path, line: str) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        result = subprocess.run(
+            [sys.executable, "-P", "-m", "dpo_tui", *line.split()],
+            cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (result.returncode, result.stderr) == (6, "dpo-tui: No space left on device\n")
+
+
+def test_a_directory_that_nobody_can_make_is_one_line(tmp_path: Path) -> None:
+    dpo_tui("templates", "cp", "quickstart", "c.toml", cwd=tmp_path)
+    result = dpo_tui("--headless", "c.toml", "--runs", "/proc/x", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (6, "")
+    assert result.stderr == "/proc/x/quickstart: cannot write: no such directory\n"
+
+
+def test_a_deleted_current_directory_is_one_line(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; os.mkdir('d'); os.chdir('d'); os.rmdir('../d');"
+        "from dpo_tui.cli import main; main(['runs'])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    refused(result, "the current directory cannot be used")
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("error", [UsageError, CannotWriteError])

@@ -228,10 +228,11 @@ def test_attaching_to_a_finished_run_gives_its_exit_code(
 ) -> None:
     _launch(config, "--non-finite-at", "2")
     capfd.readouterr()
-    assert attach(_run(config).root) is Exit.NON_FINITE
-    assert "NaN" in capfd.readouterr().err
-    assert attach(_run(config).root, json=True) is Exit.NON_FINITE
-    assert capfd.readouterr().out.count("\n") == len(list(read_events(_run(config).events)))
+    for asked in (False, True):
+        assert attach(_run(config).root, json=asked) is Exit.NON_FINITE
+        out, err = capfd.readouterr()
+        assert "NaN" in err
+        assert [json.loads(line) for line in out.splitlines()] == list(read_events(_run(config).events))
 
 
 def test_leaving_an_attached_run_leaves_it_alone(
@@ -280,9 +281,12 @@ def test_a_run_resumes_from_its_own_config_wherever_it_was_moved(config: Path, t
 def test_a_finished_run_is_not_trained_again(config: Path, capfd: pytest.CaptureFixture[str]) -> None:
     _launch(config, "--steps", "2")
     before = _run(config).events.read_bytes()
+    capfd.readouterr()
     assert _launch(config, resume=True) is Exit.DONE
     assert _run(config).events.read_bytes() == before
-    assert "tiny is done" in capfd.readouterr().err
+    out, err = capfd.readouterr()
+    assert "tiny is done" in err
+    assert [json.loads(line) for line in out.splitlines()] == list(read_events(_run(config).events))
 
 
 def test_an_existing_run_is_not_overwritten(config: Path) -> None:

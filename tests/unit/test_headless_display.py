@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpo_tui.display import JsonLines, PlainLines, choose_display, lasting_line, metrics, say
+from dpo_tui.display import CalmProgress, JsonLines, PlainLines, choose_display, lasting_line, metrics, say
 from tests.fake_engine import SCRIPT, write_config
 
 _EVENTS: list[dict[str, Any]] = [
@@ -104,3 +105,32 @@ def test_text_that_the_terminal_cannot_write_is_spelled_out(monkeypatch: pytest.
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     say("Düne")
     assert raw.getvalue() == b"D\\xfcne\n"
+
+
+@pytest.mark.parametrize("columns", ["60", "200"])
+def test_a_narrow_terminal_keeps_the_steps_and_the_loss(
+    monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    display = CalmProgress()
+
+    def shown() -> str:
+        console = display._progress.console
+        with console.capture() as captured:
+            console.print(display._progress.get_renderable())
+        return captured.get()
+
+    assert "starting …" in shown()
+    display.show({"type": "phase", "phase": "tokenize", "state": "start"})
+    assert "tokenize" in shown()
+    assert "starting" not in shown()
+    assert not re.search("/[?]|eta", shown())
+    display.show({"type": "phase", "phase": "tokenize", "state": "end"})
+    display.show({"type": "phase", "phase": "train", "state": "start", "total": 70000})
+    display.show({**_EVENTS[1], "step": 12345})
+    assert "train 12345/70000 loss 0.5" in re.sub("[ ━╸╺]+", " ", shown())
+    assert ("━" in shown()) == (columns == "200")
+    assert "…" not in shown()
+    display.close()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.exits import CannotWriteError, UsageError
 from engine.process import ProcessId, is_alive, start_time
 from engine.rundir.control import Control
-from engine.rundir.files import write_whole
+from engine.rundir.files import write_whole, writing
 from engine.rundir.lock import RunLock, is_locked
 from engine.rundir.paths import RunDir
 from engine.rundir.status import (
@@ -111,6 +111,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("number", "named"),
+    [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EROFS, False), (errno.EXDEV, False)],
+)
+def test_every_refusal_of_a_disk_has_words_and_bytes_only_where_space_lacks(
+    tmp_path: Path, number: int, named: bool
+) -> None:
+    with pytest.raises(CannotWriteError, match="cannot write") as caught, writing(tmp_path / "f", 7):
+        raise OSError(number, os.strerror(number))
+    assert ("bytes free" in caught.value.text) == named
 
 
 def test_a_checkpoint_request_is_answered_once(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from dpo_tui.runs import effective_state, find, is_live, show, stop
 from engine.exits import Exit, UsageError
@@ -146,6 +147,23 @@ def test_control_characters_in_a_list_of_runs_do_not_reach_the_terminal(
     out = capsys.readouterr().out
     assert not any(char in out for char in "\x1b\x07\x9b\u202e")
     assert "[red]x[/]" in out
+
+
+def test_the_table_fits_the_terminal_and_falls_back_to_the_newest_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _make(tmp_path, "tiny", "failed", exit_code=1, reason=Reason("x", "很长 " * 40))
+    saved = run.checkpoints_dir / "step-30"
+    saved.mkdir(parents=True)
+    (saved / "manifest.json").touch()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    show(tmp_path, json=False)
+    header, row = capsys.readouterr().out.splitlines()
+    assert row.split()[:3] == ["tiny", "failed", "30"]
+    assert row.endswith("…")
+    assert cell_len(row) == 60
+    assert len(header) < 60
 
 
 @pytest.mark.parametrize("runs", ["empty", "missing"])

@@ -41,6 +41,18 @@ def test_one_line_is_one_line(text: str) -> None:
 
 
 @settings(deadline=None)
+@given(TEXTS, TEXTS)
+def test_two_names_that_differ_do_not_look_the_same(one: str, other: str) -> None:
+    shown = one_line(one)
+    assert (shown == one_line(other)) == (one == other) or "\\" in one + other
+    assert visible(shown) == shown
+
+
+def test_a_style_in_a_name_is_spelled_out() -> None:
+    assert one_line("a\x1b[31mb.toml") == "a\\x1b[31mb.toml"
+
+
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])))
 def test_ordinary_text_in_any_script_is_left_alone(text: str) -> None:
     assert visible(text) == text

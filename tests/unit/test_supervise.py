@@ -255,6 +255,10 @@ def test_the_loss_of_the_owner_stops_the_run_with_a_checkpoint(run: RunDir) -> N
         owner.wait()
         assert process.wait(30) == Exit.STOPPED
         assert CheckpointIndex(run.checkpoints_dir).latest() == _status(run).step
+        reason = _status(run).reason
+        assert reason is not None
+        assert reason.code == "train.stopped"
+        assert reason.text.startswith("the terminal or job that started it is gone; stopped")
     finally:
         process.kill()
         process.wait()
