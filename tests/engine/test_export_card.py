@@ -51,10 +51,14 @@ def test_hostile_ids_come_back_from_the_card_unchanged(value: str) -> None:
     assert "dpo-tui" in card.data.get("tags")
 
 
-@settings(deadline=None, max_examples=60)
-@given(
-    st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), min_size=1, max_size=60)
+# YAML takes U+0085 for a line break. No id holds it: a config with control characters is refused.
+IDS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00\x85"), min_size=1, max_size=60
 )
+
+
+@settings(deadline=None, max_examples=60)
+@given(IDS)
 def test_any_id_comes_back_from_the_card_unchanged(value: str) -> None:
     card = ModelCard(str(card_text(facts(base_id=value, dataset=value), curves=False)))
     assert card.data.get("base_model") == value
