@@ -1,5 +1,7 @@
 """The process group and the device, behind Accelerate: the only file that knows how many processes train."""
 
+from importlib.metadata import version
+
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -35,4 +37,5 @@ def numerics(dtype: torch.dtype, mode: str) -> str:
         unit = torch.cuda.get_device_name()
     else:
         unit = f"{torch.backends.cpu.get_cpu_capability()} x {torch.get_num_threads()}"
-    return f"{dtype} rounding {rounding.VERSION} {mode} torch {torch.__version__} {unit}"
+    programs = " ".join(f"{name} {version(name)}" for name in ("dpo-tui", "transformers", "torch"))
+    return f"{dtype} rounding {rounding.VERSION} {mode} {programs} {unit}"
