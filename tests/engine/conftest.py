@@ -1,8 +1,16 @@
-"""Tokenizers made on the spot: byte-level BPE of a few hundred tokens, so that words merge and boundaries move."""
+"""What the tests of the engine share: a model, pairs, a cache of their own, and tokenizers made on the spot.
+
+The tokenizers are byte-level BPE of a few hundred tokens, so that words merge and boundaries move.
+"""
+
+from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from tests.engine.runs import write_pairs
+from tests.engine.tiny_folder import write_folder
 
 CORPUS = [
     "The sky is blue by day and black by night.",
@@ -19,6 +27,24 @@ WITH_BOS = (
     "[{{ message['role'] }}] {{ message['content'] | trim }}{% if message['role'] == 'assistant' %}</s>{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
 )
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model's folder, to read only."""
+    return write_folder(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 30 pairs, to read only."""
+    return write_pairs(tmp_path_factory.mktemp("pairs") / "pairs.jsonl")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds, or leaves, reference log-probabilities in anybody's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def _trained(special: list[str]) -> Tokenizer:

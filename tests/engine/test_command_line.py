@@ -15,15 +15,12 @@ from engine.exits import Exit
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
 from engine.rundir.tail import Tail
-from tests.engine.runs import CONFIG, final_weights, of_type, write_pairs
-from tests.engine.tiny_folder import write_folder
+from tests.engine.runs import CONFIG, final_weights, of_type
 from tests.waiting import until
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    model, pairs = write_folder(tmp_path / "model"), write_pairs(tmp_path / "pairs.jsonl")
+def config(tmp_path: Path, model: Path, pairs: Path) -> Path:
     path = tmp_path / "tiny.toml"
     path.write_text(CONFIG.format(name="tiny", folder=tmp_path / "runs", model=model, pairs=pairs))
     return path
@@ -33,7 +30,9 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-P", "-m", "dpo_tui", *map(str, arguments)]
 
 
-def test_a_config_becomes_a_model_that_prefers_what_it_was_taught(config: Path, tmp_path: Path) -> None:
+def test_a_config_becomes_a_model_that_prefers_what_it_was_taught(
+    config: Path, model: Path, tmp_path: Path
+) -> None:
     done = subprocess.run(command("--headless", config), text=True, capture_output=True)
     assert done.returncode == Exit.DONE, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
@@ -43,7 +42,7 @@ def test_a_config_becomes_a_model_that_prefers_what_it_was_taught(config: Path, 
     run = RunDir(tmp_path / "runs" / "tiny")
     summary = json.loads(run.summary_json.read_text())
     assert (summary["state"], summary["exit_code"]) == ("done", 0)
-    assert margin(run.export_dir, run.export_dir) > margin(tmp_path / "model", run.export_dir)
+    assert margin(run.export_dir, run.export_dir) > margin(model, run.export_dir)
     assert not [path for path in run.export_dir.rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
 
 

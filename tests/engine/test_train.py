@@ -24,25 +24,9 @@ from engine.rundir.events import EventWriter, effective_steps, read_events
 from engine.rundir.paths import RunDir
 from engine.rundir.tail import Tail
 from engine.trainer import Trainer
-from tests.engine.runs import final_weights, make_run, of_type, train_here, write_pairs
-from tests.engine.tiny_folder import write_folder
+from tests.engine.runs import final_weights, make_run, of_type, train_here
 
 LORA = ("model.lora.rank=4", "model.lora.dropout=0.2")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pairs(tmp_path_factory.mktemp("pairs") / "pairs.jsonl")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(params=[(), LORA, ("model.dtype='bfloat16'",)], ids=["full", "lora", "bf16"])

@@ -12,21 +12,6 @@ from tests.engine.runs import final_weights, make_run, train_here, write_pairs
 from tests.engine.tiny_folder import write_folder
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pairs(tmp_path_factory.mktemp("pairs") / "pairs.jsonl")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 def test_a_loss_that_is_not_finite_stops_before_the_update(
     tmp_path: Path, model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
