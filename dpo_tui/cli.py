@@ -79,7 +79,7 @@ def root(
     overrides: Overrides = None,
     json: Json = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and print the full config; train nothing.")
+        bool, typer.Option("--dry-run", help="Print the full config and what would be started.")
     ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run from its newest good checkpoint.")
@@ -210,7 +210,7 @@ def data(
     overrides: Overrides = None,
     json: Json = False,
 ) -> None:
-    """Report what training would make of the data: lengths, cuts, drops and their reasons."""
+    """Report what training would make of the data."""
     settings = [f"--set={override}" for override in overrides or ()]
     settings += [f"--model={model}"] if model is not None else []
     _become_engine("data", *(["--json"] if json else []), *settings, "--", str(config))

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +25,7 @@ from engine.sanitize import visible
 SHOWN = 480
 """Characters shown of each end of a text that is too long to show whole."""
 
+_MARGIN = "         │ "
 _MARKS = (("prompt", "│"), ("chosen", "▸"), ("rejected", "▸"))
 
 
@@ -106,4 +109,7 @@ def _text(report: Report, shown: dict[str, Any]) -> str:
 def _indented(text: str) -> str:
     if len(text) > 2 * SHOWN:
         text = f"{text[:SHOWN]} [...] {text[-SHOWN:]}"
-    return visible(text).replace("\n", "\n         │ ")
+    width = shutil.get_terminal_size((100, 24)).columns - len(_MARGIN)
+    wrapper = textwrap.TextWrapper(width, drop_whitespace=False, replace_whitespace=False, expand_tabs=False)
+    lines = visible(text).removesuffix("\n").split("\n")
+    return f"\n{_MARGIN}".join(part for line in lines for part in wrapper.wrap(line) or [""])
