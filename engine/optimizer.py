@@ -39,9 +39,8 @@ def split_precision(
     Buffers stay as they are: rotary frequencies lose whole positions in bf16.
     """
     own = adapters or dtype == torch.float32
-    masters = {
-        name: p if own else p.detach() for name, p in trained.items()
-    }  # the cast below takes new storage
+    # No copy: the cast below gives the model new storage, and the masters keep the old.
+    masters = {name: p if own else p.detach() for name, p in trained.items()}
     assert all(weight.dtype == torch.float32 for weight in masters.values())
     for parameter in model.parameters():
         if not (adapters and parameter.requires_grad):

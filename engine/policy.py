@@ -6,7 +6,7 @@ Three ways to compute it, from fastest to plainest, all exact:
 * `packed`: packed, chosen and rejected as segments of their own
 * `single`: each sequence through the model's own forward pass, for models the attention back ends cannot serve
 
-`choose_mode` tries the first pair in each and says in words why it stepped down.
+`choose_mode` tries one pair from the fastest down and says in words why it stepped down.
 """
 
 from collections.abc import Sequence

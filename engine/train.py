@@ -195,7 +195,7 @@ def fill_references(trainer: Trainer, loaded: LoadedModel) -> ReferenceCache:
 
 
 def train(trainer: Trainer, keeper: Keeper, start: int) -> None:
-    """Steps `start + 1` to the last, with what is due after each. However it ends, the last whole step is saved."""
+    """Steps `start + 1` to the last, with what is due after each; a stop, a NaN or a full memory saves the last one."""
     settings, last, done = trainer.config.train, trainer.schedule.total_steps, start
     if start < last:
         keeper.require_space()

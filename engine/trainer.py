@@ -136,7 +136,7 @@ class Trainer:
 
     def _pair_logps(self, pairs: PairSet, pack: Pack) -> PairLogps:
         layout = self.policy.lay_out([pairs.store[i] for i in pack])
-        logps = self._wrapped(layout)
+        logps = self._wrapped(layout)  # not `self.policy`: gradients are averaged in the wrapper
         reference = torch.from_numpy(pairs.reference[list(pack)]).to(logps.device)
         return PairLogps(
             policy_chosen=logps[0::2],

@@ -172,8 +172,8 @@ class Train(Section):
     eval_every: int | None = Field(
         None, ge=1, description="Steps between two evaluations; absent: at every save."
     )
-    save_every: int | None = Field(
-        None, ge=1, description="Steps between two checkpoints; absent: only the last."
+    save_every: int = Field(
+        200, ge=1, description="Steps between two checkpoints; one is saved at the end in any case."
     )
     keep: int = Field(2, ge=1, description="Checkpoints kept; the best and the newest are never pruned.")
 

@@ -9,13 +9,12 @@ Rows go through in chunks. Logits are kept in the computing type when they fit `
 in all), else computed again in the backward pass (four). log-sum-exp and the result are fp32 whatever the type.
 """
 
-import os
 from typing import Any
 
 import torch
 from torch import Tensor
 
-LOGITS_BUDGET = int(os.environ.get("DPO_TUI_LOGITS_BUDGET", 1 << 30))  # bytes
+LOGITS_BUDGET = 1 << 30  # bytes of logits kept between forward and backward
 CHUNK_BYTES = 32 << 20  # fp32 working set of one chunk of rows
 
 

@@ -15,9 +15,8 @@ LIBRARIES = r"(transformers|peft|accelerate|deepspeed|torch|huggingface_hub)\b"
 def quiet_libraries() -> None:
     """For the rest of the process: nothing about what libraries will change, or about a CPU being a CPU."""
     warnings.filterwarnings("ignore", category=FutureWarning, module=LIBRARIES)
-    logging.getLogger("DeepSpeed").addFilter(
-        _is_news
-    )  # deepspeed sets its logger's level itself, filters stay
+    # A filter, since deepspeed sets the level of its logger itself.
+    logging.getLogger("DeepSpeed").addFilter(_is_news)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
