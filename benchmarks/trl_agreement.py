@@ -24,6 +24,7 @@ from engine.config.load import load_config
 from engine.config.schema import Config
 from engine.data.pairs import PairStore
 from engine.models.load import load_model, load_tokenizer
+from engine.mix import Mix
 from engine.plan import Schedule
 from engine.rundir.events import EventWriter, read_events
 from engine.rundir.paths import RunDir
@@ -160,7 +161,10 @@ def rows_in_order(run: RunDir, config: Config, steps: int) -> list[dict[str, lis
     """The pairs of each step one after the other, as TRL wants them."""
     store = PairStore.open(run.data_dir / "train.arrow")
     schedule = Schedule(
-        pairs=len(store), pairs_per_step=config.train.pairs_per_step, seed=config.run.seed, max_steps=steps
+        mix=Mix.even(len(store)),
+        pairs_per_step=config.train.pairs_per_step,
+        seed=config.run.seed,
+        max_steps=steps,
     )
     rows = []
     for step in range(1, steps + 1):

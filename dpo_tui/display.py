@@ -163,6 +163,8 @@ def lasting_line(event: Event) -> str | None:
             return f"saved  step {event.get('step')}  {event.get('path')}{damaged}"
         case {"type": "data", "report": {"rows": rows, "train": train, "eval": held_out}}:
             return f"data   {rows} rows: {train} pairs to train on, {held_out} to evaluate on"
+        case {"type": "gates", "gates": list(gates)}:
+            return f"gates  step {event.get('step')}  {'; '.join(map(_gate, gates))}"
         case {"type": "export"}:
             return f"exported to {event.get('path')}"
         case {"type": "warning"}:
@@ -171,6 +173,16 @@ def lasting_line(event: Event) -> str | None:
             return f"resumed from step {event.get('from_step')} (attempt {event.get('attempt')})"
         case _:
             return None
+
+
+def _gate(verdict: Any) -> str:
+    """One gate in words: its metric, its value, its limit."""
+    match verdict:
+        case {"gate": str(gate), "limit": float() | int() as limit, "value": value, "passed": passed}:
+            found = f"{value:.4g}" if isinstance(value, float | int) else "not measured"
+            return f"{gate} {limit:g}: {found}, {'passed' if passed is True else 'MISSED'}"
+        case _:
+            return "?"
 
 
 def metrics(event: Event, wanted: Collection[str] = _METRICS) -> str:

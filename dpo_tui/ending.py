@@ -71,6 +71,14 @@ def _facts(run: RunDir, ending: Ending, summary: dict[str, Any]) -> dict[str, st
     if ending.state == "done":
         exported = summary.get("export")
         facts["export"] = str(exported or f"none yet; dpo-tui export {shlex.quote(str(run.root))}")
-    elif ending.state == "stopped" or CheckpointIndex(run.checkpoints_dir).latest() is not None:
+    elif _worth_resuming(run, ending, summary):
         facts["resume"] = f"dpo-tui --headless {shlex.quote(str(run.config))} --resume"
     return facts
+
+
+def _worth_resuming(run: RunDir, ending: Ending, summary: dict[str, Any]) -> bool:
+    """Whether there is something to go on from, and going on can end otherwise: a gate would be missed again."""
+    gates = summary.get("gates") or {}
+    if not all(verdict["passed"] for verdict in gates.get("gates", ())):
+        return False
+    return ending.state == "stopped" or CheckpointIndex(run.checkpoints_dir).latest() is not None

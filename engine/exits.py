@@ -35,6 +35,10 @@ class EngineError(Exception):
         self.params = params
 
 
+class GateFailed(EngineError):
+    """The training went well, and its result is not what `[gates]` asks for."""
+
+
 class UsageError(EngineError):
     """A command or a config that cannot be carried out as written."""
 

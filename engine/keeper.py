@@ -48,9 +48,10 @@ class Keeper:
             return
         with self.trainer.meter.paused():
             self.trainer.events.phase("eval", "start")
-            self._metrics = self.trainer.evaluate()
+            meter = self.trainer.evaluate()
+            self._metrics = meter.means()
             self._evaluated = step
-            self.trainer.events.emit("eval", step=step, **self._metrics)
+            self.trainer.events.emit("eval", step=step, **self._metrics, **meter.by_source())
             self.trainer.events.phase("eval", "end")
 
     def save(self, step: int) -> None:

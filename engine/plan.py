@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.mix import Mix
+
 Lengths = NDArray[np.int32]  # [pairs, 5]: chosen, rejected, chosen_start, rejected_start, common prefix
 Pack = tuple[int, ...]  # indices of pairs
 
@@ -32,7 +34,7 @@ class StepPlan:
 class Schedule:
     """How many steps there are, and the order of the pairs in each."""
 
-    pairs: int
+    mix: Mix
     pairs_per_step: int
     seed: int
     epochs: float = 1.0
@@ -40,7 +42,7 @@ class Schedule:
 
     @property
     def steps_per_epoch(self) -> int:
-        return math.ceil(self.pairs / self.pairs_per_step)
+        return math.ceil(self.mix.visits / self.pairs_per_step)
 
     @property
     def total_steps(self) -> int:
@@ -53,13 +55,8 @@ class Schedule:
         """Epoch reached after `step` (from 1), and the pairs it trains on; an epoch's last step may have fewer."""
         epoch, position = divmod(step - 1, self.steps_per_epoch)
         start = position * self.pairs_per_step
-        members = epoch_order(self.seed, epoch, self.pairs)[start : start + self.pairs_per_step]
-        return epoch + (start + len(members)) / self.pairs, members
-
-
-def epoch_order(seed: int, epoch: int, pairs: int) -> NDArray[np.int64]:
-    """A permutation of the pairs, the same on every machine for the same seed and epoch."""
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(pairs)
+        members = self.mix.order(self.seed, epoch)[start : start + self.pairs_per_step]
+        return epoch + (start + len(members)) / self.mix.visits, members
 
 
 def pack_tokens(lengths: Lengths, share_prefix: bool) -> NDArray[np.int64]:

@@ -16,8 +16,10 @@ from engine.distributed import make_accelerator, numerics
 from engine.exits import EngineError, Exit, NonFiniteError, StopRequested, UnusableError
 from engine.export.export import export
 from engine.export.folder import export_folder, require_target
+from engine.gates import pass_gates, require_eval_pairs, require_few_dropped
 from engine.keeper import Keeper
 from engine.meter import progress_of
+from engine.mix import mix_of, require_step
 from engine.models.adapters import add_lora
 from engine.models.hub import require_login, require_repo_id
 from engine.models.load import LoadedModel, load_model, load_tokenizer
@@ -81,6 +83,7 @@ def run(run: RunDir, events: EventWriter) -> None:
     if start == 0:
         trainer.require_zero_margin(cache)
     train(trainer, keeper, start)
+    pass_gates(run, config, events)
 
     del trainer, keeper, loaded
     gc.collect()
@@ -110,6 +113,9 @@ def prepare_data(run: RunDir, config: Config, events: EventWriter, control: Cont
     for notice in prepared.report.warnings():
         events.warning(notice.code, notice.text, **notice.params)
     print(prepared.report.render(), flush=True)
+    require_few_dropped(config.gates, prepared.report.dropped_count, prepared.report.rows)
+    require_eval_pairs(config.gates, prepared.report.eval)
+    require_step(mix_of(config, prepared.train.sources()), config.train.pairs_per_step)
     events.phase("tokenize", "end")
     return prepared
 

@@ -1,7 +1,8 @@
 """The parts of a step: forward and backward over its packs, the update, evaluation, the reference."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -13,8 +14,9 @@ from engine.config.schema import Config
 from engine.data.pairs import PairStore
 from engine.distributed import total
 from engine.exits import CannotWriteError, EngineError, NonFiniteError, StopRequested
-from engine.meter import Meter, progress_of
-from engine.objectives import METRICS, PairLogps, pair_losses, pair_metrics
+from engine.meter import COLUMNS, Meter, metric_sums, progress_of
+from engine.mix import mix_of, source_names
+from engine.objectives import PairLogps, pair_losses, pair_metrics
 from engine.optimizer import MasterWeights, learning_rate
 from engine.plan import Pack, Schedule, StepPlan, pack_tokens, packs_in_order, plan_step
 from engine.policy import Policy
@@ -41,12 +43,14 @@ class PairSet:
 
     store: PairStore
     tokens: NDArray[np.int64]
+    sources: NDArray[np.int32]
     reference: NDArray[np.float32]
 
     @classmethod
     def of(cls, store: PairStore, share_prefix: bool) -> "PairSet":
         tokens = pack_tokens(store.lengths(), share_prefix)
-        return cls(store, tokens, np.full((len(store), 2), np.nan, dtype=np.float32))
+        nothing = np.full((len(store), 2), np.nan, dtype=np.float32)
+        return cls(store, tokens, store.sources(), nothing)
 
 
 class Trainer:
@@ -71,11 +75,12 @@ class Trainer:
         self.evaluation = evaluation
         self.events = events
         self.control = control
-        self.meter = Meter()
+        self.sources = source_names([source.path for source in config.data.sources])
+        self.meter = Meter(self.sources)
         self._wrapped = accelerator.prepare(policy)
         settings = config.train
         self.schedule = Schedule(
-            pairs=len(train.store),
+            mix=mix_of(config, train.sources),
             pairs_per_step=settings.pairs_per_step,
             seed=config.run.seed,
             epochs=settings.epochs,
@@ -104,10 +109,10 @@ class Trainer:
         torch.manual_seed(step_seed(self.config.run.seed, plan.step, self.accelerator.process_index))
         try:
             packs = plan.packs[self.accelerator.process_index]
-            nothing = torch.zeros(len(METRICS), device=self.accelerator.device)
+            nothing = torch.zeros(len(self.sources), COLUMNS, device=self.accelerator.device)
             sums = sum((self._pack(pack, plan.pairs) for pack in packs), nothing)
             norm = self.weights.clip()
-            self._require_finite(plan.step, float(sums[0]), norm)
+            self._require_finite(plan.step, float(sums[:, 0].sum()), norm)
         except Exception as error:
             self.weights.drop_gradients()
             if "can't allocate memory" in str(error):  # how torch says it on a CPU
@@ -116,7 +121,7 @@ class Trainer:
         rate = learning_rate(self.config.optimizer, plan.step, self.schedule.total_steps)
         self.weights.step(rate)
         tokens = sum(int(self.train.tokens[list(pack)].sum()) for pack in packs)
-        self.meter.add(total(self.accelerator, sums), plan.pairs, tokens)
+        self.meter.add(total(self.accelerator, sums), tokens)
         return {"grad_norm": norm, "learning_rate": rate}
 
     def emit_step(self, plan: StepPlan, stats: dict[str, float]) -> None:
@@ -124,7 +129,7 @@ class Trainer:
         self.events.emit("step", step=plan.step, epoch=round(plan.epoch, 6), **self.meter.report(), **stats)
 
     def _pack(self, pack: Pack, step_pairs: int) -> Tensor:
-        """Forward and backward over one pack; returns its metric sums [len(METRICS)]."""
+        """Forward and backward over one pack; returns its metric sums by source [sources, COLUMNS]."""
         self.raise_if_stopped()
         logps = self._pair_logps(self.train, pack)
         losses = pair_losses(logps, self.config.objective)
@@ -132,7 +137,12 @@ class Trainer:
         loss = losses.sum() * (self.accelerator.num_processes / step_pairs)
         self.accelerator.backward(loss)
         self.weights.take_gradients()
-        return pair_metrics(losses, logps, self.config.objective).sum(0)
+        return self._metric_sums(self.train, pack, losses, logps)
+
+    def _metric_sums(self, pairs: PairSet, pack: Pack, losses: Tensor, logps: PairLogps) -> Tensor:
+        metrics = pair_metrics(losses, logps, self.config.objective)
+        sources = torch.from_numpy(pairs.sources[list(pack)]).to(metrics.device)
+        return metric_sums(metrics, sources, len(self.sources))
 
     def _pair_logps(self, pairs: PairSet, pack: Pack) -> PairLogps:
         layout = self.policy.lay_out([pairs.store[i] for i in pack])
@@ -160,29 +170,27 @@ class Trainer:
     # Passes without an update
 
     @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
-        """Metric means over the eval pairs."""
+    def evaluate(self) -> Meter:
+        """The metrics of all eval pairs."""
         assert self.evaluation is not None
         self.policy.eval()
-        meter, pairs = Meter(), self.evaluation
+        meter, pairs = Meter(self.sources), self.evaluation
         progress, done = progress_of(self.events, "eval"), 0
         for pack in self._packs_in_order(pairs):
             self.raise_if_stopped()
             logps = self._pair_logps(pairs, pack)
             losses = pair_losses(logps, self.config.objective)
-            meter.add(pair_metrics(losses, logps, self.config.objective).sum(0), len(pack), 0)
+            meter.add(self._metric_sums(pairs, pack, losses, logps))
             done += len(pack)
             progress(done, len(pairs.store))
-        return meter.means()
+        return meter
 
     def fill_references(self, cache: ReferenceCache) -> None:
         """Reference log-probabilities of all pairs that the run will visit, from the cache or computed now.
 
-        Pairs are computed in the packs in which the first epoch trains them, so that both passes round alike.
+        Pairs are computed in the packs in which they are trained first, so that both passes round alike.
         """
-        epoch = min(self.schedule.total_steps, self.schedule.steps_per_epoch)
-        packs = [pack for step in range(1, epoch + 1) for rank in self.plan(step).packs for pack in rank]
-        work = [(self.train, packs)]
+        work = [(self.train, list(self._first_packs()))]
         if self.evaluation is not None:
             work.append((self.evaluation, list(self._packs_in_order(self.evaluation))))
         pairs_in_all = sum(len(pack) for _, packs in work for pack in packs)
@@ -197,6 +205,17 @@ class Trainer:
                         self._keep(cache)
         finally:
             self._keep(cache)
+
+    def _first_packs(self) -> Iterator[Pack]:
+        """The packs of all steps in their order that hold a pair not met before, until none is left."""
+        met = np.zeros(len(self.train.store), dtype=np.bool_)
+        for step in range(1, self.schedule.total_steps + 1):
+            for pack in chain.from_iterable(self.plan(step).packs):
+                if not met[list(pack)].all():
+                    yield pack
+                    met[list(pack)] = True
+            if met.all():
+                return
 
     def _keep(self, cache: ReferenceCache) -> None:
         """Write what is new in the cache. It saves time and no more: a disk that refuses it stops no training."""

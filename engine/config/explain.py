@@ -126,6 +126,8 @@ def _described(member: Any) -> str:
     if get_origin(member) is list:
         inner = get_args(member)[0]
         return "a list of tables" if _section_in(inner) else "a list of texts"
+    if get_origin(member) is dict:
+        return "a table of texts, like { prompt = 'question' }"
     if isinstance(member, type) and issubclass(member, Section):
         return "a table"
     return _TYPES[member]

@@ -76,10 +76,29 @@ class Source(Section):
         "hub", description="Where the pairs come from: the Hugging Face hub, files, or built in."
     )
     path: Text = Field(description="Repo id, a file, a folder of files, or the name of a built-in set.")
+    subset: Text | None = Field(None, description="Subset (configuration) of a hub dataset that has several.")
     split: Text = Field("train", description="Split to read of a hub dataset.")
     revision: Text | None = Field(None, description="Branch, tag or commit of a hub dataset.")
+    streaming: bool = Field(
+        False, description="Read a hub dataset over the network and keep nothing of it but the tokens."
+    )
     format: Text = Field("auto", description="Layout of a row, or auto to detect it.")
+    columns: dict[Text, Text] | None = Field(
+        None,
+        description="Columns by hand: the layout's name of each = its name in the data. No other is read.",
+    )
     limit: int | None = Field(None, ge=1, description="Read at most this many rows, from the first.")
+    weight: float = Field(
+        1.0,
+        gt=0,
+        le=1000,
+        description="How often an epoch visits a pair of this source: 0.5 half of them, 2 each one twice.",
+    )
+    min_margin: float | None = Field(
+        None,
+        ge=0,
+        description="Drop rows whose score of chosen is not this much above that of rejected.",
+    )
 
 
 class Data(Section):
@@ -199,10 +218,34 @@ class Export(Section):
         None, description="Type of the exported weights; absent: the model's dtype."
     )
     adapter: bool = Field(False, description="Export a LoRA adapter alone, not merged into its base.")
+    verify: bool = Field(
+        True, description="Load the export in a fresh process and compare its logits with the policy's."
+    )
     push: Text | None = Field(
         None, description="Repo id on the hub to upload to; absent: nothing is uploaded."
     )
     private: bool = Field(True, description="Make the uploaded repo private.")
+
+
+class Gates(Section):
+    """What a run must reach to count as done: else it fails with exit code 1, and exports nothing."""
+
+    min_accuracy: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Least share of the held-out pairs whose chosen completion has the higher reward.",
+    )
+    min_margin: float | None = Field(
+        None, description="Least mean reward margin between chosen and rejected on the held-out pairs."
+    )
+    max_loss: float | None = Field(None, gt=0, description="Highest loss on the held-out pairs.")
+    max_dropped: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Largest share of the rows that may be dropped; checked before the model is loaded.",
+    )
 
 
 class Config(Section):
@@ -215,4 +258,5 @@ class Config(Section):
     optimizer: Optimizer = Optimizer()
     train: Train = Train()
     launch: Launch = Launch()
+    gates: Gates = Gates()
     export: Export = Export()

@@ -227,6 +227,12 @@ class PairStore:
             return np.zeros((0, 5), dtype=np.int32)
         return np.concatenate([batch.lengths() for batch in self._batches])
 
+    def sources(self) -> IntArray:
+        """[n]: index of the source in the config that each pair was read from."""
+        if not self._batches:
+            return np.zeros(0, dtype=np.int32)
+        return np.concatenate([batch.origin[0] for batch in self._batches])
+
     def highest_id(self) -> int:
         """The largest token id in any pair."""
         sides = [values for batch in self._batches for _, values in (batch.chosen, batch.rejected)]

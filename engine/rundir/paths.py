@@ -21,6 +21,11 @@ class RunDir:
         return self.root / "config.toml"
 
     @property
+    def revisions_json(self) -> Path:
+        """The commits its hub revisions stood for when it first started."""
+        return self.root / "revisions.json"
+
+    @property
     def run_json(self) -> Path:
         """Who runs it: `RunRecord`."""
         return self.root / "run.json"

@@ -25,6 +25,7 @@ class Outcome:
 
     train: dict[str, Any] | None = None
     evals: list[dict[str, Any]] = field(default_factory=list)
+    gates: dict[str, Any] | None = None
     export: str | None = None
     attempts: int = 1
 
@@ -35,10 +36,13 @@ class Outcome:
                 self.train = event
             case "eval" if step_of(event) is not None:
                 self.evals.append(event)
+            case "gates":
+                self.gates = event
             case "export":
                 self.export = str(event.get("path"))
             case "resume":
                 self.attempts += 1
+                self.gates = None
                 self.evals = forget(self.evals, event)
                 if self.train is not None and not forget([self.train], event):
                     self.train = None
@@ -73,6 +77,7 @@ def write_summary(run: RunDir, status: Status, *, since: int, seconds: float) ->
             "final": _metrics(outcome.evals[-1] if outcome.evals else None),
             "best": _metrics(outcome.best_eval()),
         },
+        "gates": _metrics(outcome.gates),
         "checkpoints": _checkpoints(run),
         "durations": {"total": round(seconds, 3), "phases": phases},
         "export": outcome.export,

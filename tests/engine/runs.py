@@ -41,6 +41,9 @@ pairs_per_step = 4
 tokens_per_pack = 256
 max_steps = 6
 save_every = 2
+
+[export]
+verify = false
 """
 
 WORDS = ["red", "blue", "tea", "cup", "sun", "rain", "old", "new", "slow", "fast", "one", "two", "cat", "dog"]
