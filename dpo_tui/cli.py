@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from dpo_tui.template_verbs import templates_app
 from engine.exits import EngineError, Exit, UsageError
 from engine.sanitize import one_line
 
@@ -21,9 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-)
-templates_app = typer.Typer(
-    help="List, show and copy the configs to start from.", rich_markup_mode=None, no_args_is_help=True
 )
 app.add_typer(templates_app, name="templates")
 
@@ -149,39 +147,6 @@ def _without_headless(verb: str | None, given: list[str]) -> None:
     )
 
 
-@templates_app.command("ls")
-def templates_ls() -> None:
-    """List the templates, each with what it is for."""
-    from dpo_tui.templates import purposes
-
-    listed = purposes()
-    width = max(map(len, listed), default=0)
-    for name, purpose in listed.items():
-        print(f"{name:<{width}}  {purpose}")
-
-
-@templates_app.command("cat")
-def templates_cat(name: Annotated[str, typer.Argument(metavar="NAME", help="See `ls`.")]) -> None:
-    """Print a template."""
-    from dpo_tui.templates import text
-
-    sys.stdout.buffer.write(text(name))
-    sys.stdout.flush()
-
-
-@templates_app.command("cp")
-def templates_cp(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="See `ls`.")],
-    destination: Annotated[
-        Path | None, typer.Argument(metavar="[DEST]", help="File or directory; NAME.toml here when absent.")
-    ] = None,
-) -> None:
-    """Copy a template to edit it. Nothing is overwritten."""
-    from dpo_tui.templates import copy
-
-    print(one_line(str(copy(name, destination))))
-
-
 @app.command()
 def validate(config: ConfigPath, overrides: Overrides = None) -> None:
     """Check a config: every problem at once, with its line."""
@@ -266,6 +231,10 @@ def export(
         str | None, typer.Option("--push", metavar="REPO", help="Upload to this repo on the hub.")
     ] = None,
     public: Annotated[bool, typer.Option("--public", help="Let everyone see the uploaded repo.")] = False,
+    verify: Annotated[
+        bool | None,
+        typer.Option("--verify/--no-verify", help="Load it in a fresh process and compare its logits."),
+    ] = None,
 ) -> None:
     """Write a Hugging Face model from a run's checkpoint."""
     if checkpoint is not None and not re.fullmatch("latest|best|[0-9]+", checkpoint):
@@ -279,6 +248,8 @@ def export(
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     if adapter is not None:
         given.append("--adapter" if adapter else "--no-adapter")
+    if verify is not None:
+        given.append("--verify" if verify else "--no-verify")
     if public:
         given.append("--public")
     _become_engine("export", *given, "--", str(_find(run, runs_dir or context.obj)))

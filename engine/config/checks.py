@@ -113,6 +113,12 @@ def evaluation(config: Config) -> Iterator[Conflict]:
             (("export", "checkpoint"), ("data", "eval_fraction")),
             "the best checkpoint is the one of the smallest eval loss, and data.eval_fraction is 0",
         )
+    for gate in ("min_accuracy", "min_margin", "max_loss"):
+        if getattr(config.gates, gate) is not None:
+            yield Conflict(
+                (("gates", gate), ("data", "eval_fraction")),
+                "is judged on held-out pairs, and data.eval_fraction is 0; leave one of them out",
+            )
 
 
 def upload(config: Config) -> Iterator[Conflict]:
