@@ -1,32 +1,34 @@
 """From sources to encoded pairs on disk, in a stream, with the account of every row."""
 
-import hashlib
-import json
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.config.schema import Source
-from engine.data.formats import DETECTION_ROWS, Format, detect, format_named
+from engine.data.formats.format import Format
 from engine.data.limits import Dropped, Encoded, Lengths
-from engine.data.messages import Preference, RowError
+from engine.data.messages import TextPreference
 from engine.data.pairs import PairWriter
+from engine.data.reading import Reading, bad_row
+from engine.data.render import BadRow
 from engine.data.report import Report, length_bias, percentiles
-from engine.data.sources import Row, open_source
+from engine.data.row_keys import pair_key, prompt_bytes
+from engine.data.sources import Row
 from engine.data.split import prompt_key
 from engine.data.tallies import SourceReport, Tally
-from engine.data.tokenize import Encoder
-from engine.exits import StopRequested, UnusableError
-from engine.sanitize import one_line
+from engine.data.tokenize import Candidate, Encoder, characters
+from engine.data.watch import Watch
 
-Progress: TypeAlias = Callable[[int, int | None], None]
+Batch: TypeAlias = list[tuple[Row, Candidate]]
 
-BATCH_ROWS = 64
-"""Rows encoded at once, and between two looks at whether to stop."""
+BATCH_ROWS = 256
+BATCH_CHARACTERS = 1 << 19
+"""What is encoded at once, and between two looks at whether to stop: rows, and about the text in them."""
 
 
 class Collector:
@@ -40,54 +42,75 @@ class Collector:
         self.prompt_keys = array("Q")
         self._row_keys = array("Q")
         self._kept = array("q")  # file and line or row of each pair, so that duplicates can be named
-        self._files: list[tuple[str, bool]] = []
+        self._files: dict[tuple[str, bool], int] = {}
         self._lengths = array("i")  # prompt, chosen, rejected of every tokenised pair
-        self._totals: list[int | None] = []
 
-    def read(self, number: int, source: Source, progress: Progress, should_stop: Callable[[], bool]) -> None:
-        """Read, encode and write one source; `number` is its index in the config.
+    def read(self, number: int, source: Source, layout: Format, watch: Watch, scratch: Path) -> int:
+        """Read, encode and write one source; `number` is its index in the config. Returns how many candidates it had.
 
-        Raises `UnusableError` for the first row that cannot be understood, `StopRequested` when asked to stop.
+        scratch: a folder for what a join keeps on disk. Raises `UnusableError` for the first row that cannot be
+        understood, `StopRequested` when asked to stop.
         """
-        opened = open_source(source)
-        self._totals.append(opened.total)
-        rows, layout = _with_format(source, opened.rows)
-        account = SourceReport(source.path, layout.name, source.format == "auto", opened.files)
+        reading = Reading(source, Watch(should_stop=watch.should_stop), scratch, layout)
+        account = SourceReport(source.path, reading.layout.name, source.format == "auto", reading.files)
         self.report.sources.append(account)
-        while batch := list(islice(rows, BATCH_ROWS)):
-            if should_stop():
-                raise StopRequested("data.stopped", "Stopped while preparing the data, as asked.")
-            self._add(number, account, batch, [_preference(layout, row) for row in batch])
-            progress(self.report.rows, None if None in self._totals else sum(filter(None, self._totals)))
+        before = self.report.rows
+        done = 0
+        for batch, results in self._encoded(batches(reading.candidates())):
+            self._add(number, account, done, batch, results)
+            done += len(batch)
+            account.rows, self.report.rows = reading.rows, before + reading.rows
+            watch.poll()
+            watch.progress(done, None)
+        reading.require_scores()
+        account.rows, self.report.rows = reading.rows, before + reading.rows
+        account.joined = None if reading.layout.join is None else done
+        return done
+
+    def _encoded(self, read: Iterable[Batch]) -> Iterator[tuple[Batch, list[Encoded | Dropped]]]:
+        ahead: deque[Batch] = deque()
+
+        def candidates() -> Iterator[list[Candidate]]:
+            for batch in read:
+                ahead.append(batch)
+                yield [candidate for _, candidate in batch]
+
+        try:
+            for results in self.encoder.encode_all(candidates()):
+                yield ahead.popleft(), results
+        except BadRow as error:
+            raise bad_row(ahead[-1][error.index][0], error.problem) from error
 
     def _add(
-        self, number: int, account: SourceReport, rows: Sequence[Row], preferences: list[Preference]
+        self, number: int, account: SourceReport, before: int, batch: Batch, results: list[Encoded | Dropped]
     ) -> None:
-        encoded = self.encoder.encode(preferences)
-        for row, preference, result in zip(rows, preferences, encoded, strict=True):
-            self.report.rows += 1
-            account.rows += 1
+        for ordinal, ((row, candidate), result) in enumerate(zip(batch, results, strict=True), before + 1):
             self._measure(result.lengths)
             if isinstance(result, Dropped):
                 self.report.drop(result.reason, row.where, result.detail)
             else:
                 account.kept += 1
-                self._keep(number, account.rows, row, preference, result)
+                self.writer.add(result.pair, number, ordinal)
+                self._keep(row, candidate, result)
 
     def _measure(self, lengths: Lengths | None) -> None:
         if lengths:
             self._lengths.extend((lengths.prompt, lengths.chosen, lengths.rejected))
 
-    def _keep(self, number: int, ordinal: int, row: Row, preference: Preference, result: Encoded) -> None:
+    def _keep(self, row: Row, candidate: Candidate, result: Encoded) -> None:
+        assert not isinstance(candidate, Dropped)
+        self.report.kept += 1
         for part in result.cut:
             self.report.cut.setdefault(part, Tally()).add(row.where)
-        self.report.kept += 1
-        self.writer.add(result.pair, number, ordinal)
-        self.prompt_keys.append(prompt_key(json.dumps(preference.prompt), self.seed))
-        self._row_keys.append(_row_key(preference))
-        if not self._files or self._files[-1] != (row.place, row.by_line):
-            self._files.append((row.place, row.by_line))
-        self._kept.extend((len(self._files) - 1, row.number))
+        if result.tools_lost:
+            self.report.tools_lost.add(row.where)
+        if isinstance(candidate, TextPreference) and self.encoder.renderer.exists:
+            self.report.text_for_chat.add(row.where)
+        prompt = prompt_bytes(candidate)
+        self.prompt_keys.append(prompt_key(prompt, self.seed))
+        self._row_keys.append(pair_key(candidate, prompt))
+        file = self._files.setdefault((row.place, row.by_line), len(self._files))
+        self._kept.extend((file, row.number))
 
     def finish(self) -> npt.NDArray[np.uint64]:
         """Complete the report; the prompts' keys of the pairs written, in order."""
@@ -103,30 +126,21 @@ class Collector:
         keys = np.array(self._row_keys, dtype=np.uint64)
         repeated = np.ones(len(keys), dtype=np.bool_)
         repeated[np.unique(keys, return_index=True)[1]] = False
+        files = list(self._files)
         for index in np.flatnonzero(repeated).tolist():
-            place, by_line = self._files[self._kept[2 * index]]
+            place, by_line = files[self._kept[2 * index]]
             self.report.duplicates.add(Row(place, self._kept[2 * index + 1], by_line, {}).where)
 
 
-def _row_key(preference: Preference) -> int:
-    parts = json.dumps([preference.prompt, preference.chosen, preference.rejected]).encode()
-    return int.from_bytes(hashlib.blake2b(parts, digest_size=8).digest(), "little")
-
-
-def _with_format(source: Source, rows: Iterator[Row]) -> tuple[Iterator[Row], Format]:
-    """All rows again, and their format: as given by name, or told from the first of them."""
-    if source.format != "auto":
-        return rows, format_named(source.format)
-    first = list(islice(rows, DETECTION_ROWS))
-    if not first:
-        text = f"{source.path}: holds no rows. Check the path and the split."
-        raise UnusableError("data.no_rows", text, path=source.path)
-    return chain(first, rows), detect([row.fields for row in first], source.path)
-
-
-def _preference(layout: Format, row: Row) -> Preference:
-    try:
-        return layout.preference(row.fields)
-    except RowError as error:
-        text = one_line(f"{row.where}: {error}. Mend or remove this row.")
-        raise UnusableError("data.bad_row", text, where=row.where, problem=str(error)) from error
+def batches(candidates: Iterable[tuple[Row, Candidate]]) -> Iterator[Batch]:
+    """The candidates in batches of at most `BATCH_ROWS`, and about `BATCH_CHARACTERS` unless one has more."""
+    batch: Batch = []
+    size = 0
+    for row, candidate in candidates:
+        batch.append((row.without_fields(), candidate))
+        size += 0 if isinstance(candidate, Dropped) else characters(candidate)
+        if len(batch) >= BATCH_ROWS or size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -17,6 +17,7 @@ from engine.config.schema import Config
 from engine.data.pairs import IntArray, Pair
 from engine.data.prepare import make_pairs, require_enough
 from engine.data.report import Report
+from engine.data.watch import Watch
 from engine.exits import Exit, UsageError
 from engine.models.load import load_tokenizer
 from engine.models.quiet import quiet_libraries, talk_on_stderr
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> Exit:
     quiet_libraries()
     with talk_on_stderr(), TemporaryDirectory(prefix="dpo-data-") as folder:
         tokenizer = load_tokenizer(config.model)
-        prepared = make_pairs(config, tokenizer, Path(folder), _tell)
+        prepared = make_pairs(config, tokenizer, Path(folder), Watch(_tell))
         report = prepared.report
         shown = rendered_pair(prepared.train[0], tokenizer) if len(prepared.train) else {}
     print(
@@ -47,10 +48,10 @@ def main(argv: Sequence[str]) -> Exit:
 
 
 def _tell(done: int, total: int | None) -> None:
-    """The rows read so far, for a person who waits."""
+    """The rows looked through, then those encoded, for a person who waits."""
     if sys.stderr.isatty():
-        of = f" of {total:,}" if total else ""
-        print(f"\r{done:,}{of} rows", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        what = f"{done:,} rows looked through" if total is None else f"{done:,} of {total:,} rows encoded"
+        print(f"\r{what:<40}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

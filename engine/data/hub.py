@@ -1,38 +1,68 @@
-"""Rows of a dataset on the Hugging Face hub, and every way that can fail as one line with a way out."""
+"""Rows of a dataset on the Hugging Face hub: always of one commit, downloaded or as a stream."""
 
-import errno
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from engine.config.schema import Source
 from engine.data.text_files import NumberedRow
 from engine.exits import CannotWriteError, EngineError, HubError, UnusableError, UsageError
+from engine.models.hub import commit_of, require_commit
+from engine.models.hub_client import retried
+from engine.models.hub_errors import AWAY, Repo, first_line, gated, hub_error, not_found
 from engine.sanitize import one_line
 
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 BATCH_ROWS = 256
+NAMES_SHOWN = 12
 
-UNREACHABLE = ("ConnectionError", "ConnectError", "LocalEntryNotFoundError", "OfflineModeIsEnabled")
-NO_SUCH = ("DatasetNotFoundError", "RepositoryNotFoundError", "RevisionNotFoundError")
-LOGIN = "log in with `hf auth login` or set HF_TOKEN"
+_log = logging.getLogger(__name__)
 
 
-def open_hub(source: Source) -> tuple[int, Iterator[NumberedRow]]:
-    """Number of rows, and the rows numbered from 1. Code that comes with a dataset is never run.
+def open_hub(source: Source) -> tuple[int | None, Iterator[NumberedRow]]:
+    """Number of rows (None for a stream), and the rows numbered from 1. Code that comes with a dataset is never run.
 
-    Raises `HubError` (unreachable, refused, not found), `UnusableError` (no such split, nothing readable in it),
-    `UsageError` (the path is no repo id) or `CannotWriteError` (no room for the download).
+    Raises `HubError` (unreachable, refused, not found), `UnusableError` (no such subset or split, nothing readable
+    in it), `UsageError` (the path is no repo id) or `CannotWriteError` (no room for the download); a stream
+    raises them while it is read, too.
     """
     _require_repo_id(source.path)
-    import datasets  # type: ignore[import-untyped, unused-ignore]
-
-    try:
-        table = datasets.load_dataset(source.path, split=source.split, revision=source.revision)
-    except Exception as error:  # its causes are without number, and all of them are about this dataset
-        raise translated(error, source) from error
+    repo = Repo(source.path, "dataset", commit_of(source.path, source.revision, "dataset"))
+    if source.streaming:
+        return None, _streamed(source, repo)
+    table = _table(source, repo)
     return len(table), _rows(table)
+
+
+def _table(source: Source, repo: Repo) -> Any:
+    """The split as a table on this disk. While the hub is away, what was made of the same commit before will do."""
+    try:
+        require_commit(repo)
+    except HubError as error:
+        kept = _kept(source, repo) if error.code in AWAY else None
+        if kept is None:
+            raise
+        _log.warning("%s Going on with subset %s of the local cache.", error.text, kept.config.name)
+        builder = kept
+    else:
+        builder = _builder(source, repo)
+    _require_split(source, builder.config.data_files or builder.info.splits or ())
+    with _dataset_errors(source, repo):
+        retried(builder.download_and_prepare)
+        return builder.as_dataset(split=source.split)
+
+
+def _streamed(source: Source, repo: Repo) -> Iterator[NumberedRow]:
+    """Rows as they arrive; a file is read no further than asked for, and not kept."""
+    require_commit(repo)
+    builder = _builder(source, repo)
+    _require_split(source, builder.config.data_files or ())
+    with _dataset_errors(source, repo):
+        stream = builder.as_streaming_dataset(split=source.split)
+        yield from enumerate(stream, 1)
 
 
 def _rows(table: Any) -> Iterator[NumberedRow]:
@@ -54,67 +84,108 @@ def _require_repo_id(path: str) -> None:
         raise UsageError("data.bad_repo_id", text, path=path)
 
 
-def translated(error: Exception, source: Source) -> EngineError:
-    """The `EngineError` for whatever `datasets.load_dataset` raised."""
-    names = {kind.__name__ for cause in _chain(error) for kind in type(cause).__mro__}
-    status = next((s for cause in _chain(error) if (s := _status(cause))), None)
-    full_disk = any(getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT) for cause in _chain(error))
-    if full_disk:
+def _builder(source: Source, repo: Repo) -> Any:
+    """What `datasets` knows of this subset at this commit; no rows are fetched yet."""
+    import datasets  # type: ignore[import-untyped, unused-ignore]
+
+    with _dataset_errors(source, repo):
+        try:
+            builder = retried(
+                lambda: datasets.load_dataset_builder(source.path, name=source.subset, revision=repo.revision)
+            )
+        except ValueError:
+            names = datasets.get_dataset_config_names(source.path, revision=repo.revision)
+            if source.subset in names or (source.subset is None and len(names) == 1):
+                raise
+            raise _no_subset(source, names) from None
+    if builder.hash != repo.revision:  # it met a fault, and took what its cache holds of any other commit
+        text = f"Cannot download {repo.title}: the hub did not send all that describes it. Try again."
+        raise HubError("hub.broken", text, repo=repo.id)
+    return builder
+
+
+def _kept(source: Source, repo: Repo) -> Any:
+    """The builder of what `datasets` made of exactly this commit and subset before; None if there is no such thing.
+
+    Asked by name without a network, `datasets` would take whichever commit it met last.
+    """
+    import datasets
+    from datasets.naming import camelcase_to_snakecase  # type: ignore[import-untyped, unused-ignore]
+    from datasets.packaged_modules.cache.cache import Cache  # type: ignore[import-untyped, unused-ignore]
+
+    owner, _, name = source.path.rpartition("/")
+    folder = f"{owner}___{camelcase_to_snakecase(name)}" if owner else camelcase_to_snakecase(name)
+    records = Path(datasets.config.HF_DATASETS_CACHE, folder).glob(f"*/*/{repo.revision}/dataset_info.json")
+    found = [record.parent.parts[-3:] for record in records]
+    wanted = [parts for parts in found if source.subset in (None, parts[0])]
+    if len(wanted) != 1:
+        return None
+    subset, version, commit = wanted[0]
+    return Cache(dataset_name=name, config_name=subset, version=version, hash=commit, repo_id=source.path)
+
+
+def _require_split(source: Source, splits: Iterable[str]) -> None:
+    known = [*map(str, splits), "all"]
+    asked = [part.partition("[")[0].strip() for part in source.split.split("+")]
+    if missing := [name for name in asked if name not in known]:
+        only = _names(known[:-1])
         text = (
-            f"No room for the dataset {source.path} in the cache. Free some, or set HF_HOME to another disk."
+            f'The dataset {source.path} has no split "{missing[0]}", only {only}. Set split to one of them.'
         )
+        raise UnusableError("data.no_split", one_line(text), path=source.path, split=missing[0])
+
+
+def _no_subset(source: Source, names: Sequence[str]) -> UnusableError:
+    fault = f'has no subset "{source.subset}", only' if source.subset else "has several subsets:"
+    text = f'The dataset {source.path} {fault} {_names(names)}. Choose one in [[data.sources]]: subset = "{names[0]}".'
+    return UnusableError("data.no_subset", one_line(text), path=source.path, subset=source.subset)
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more
+
+
+@contextmanager
+def _dataset_errors(source: Source, repo: Repo) -> Iterator[None]:
+    """Turns whatever `datasets` raises inside into an EngineError: its causes are without number, and all about
+    this dataset.
+    """
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        raise _translated(error, source, repo) from error
+
+
+def _translated(error: Exception, source: Source, repo: Repo) -> EngineError:
+    if type(error).__name__ == "DatasetNotFoundError":  # all that is left of the hub's answer
+        return (gated if "is a gated dataset" in str(error) else not_found)(repo, "download")
+    if str(error).startswith("Not enough disk space"):
+        text = f"Cannot keep {repo.title}: {first_line(error)}. Free some, or set HF_HOME to another disk."
         return CannotWriteError("data.hub_no_space", text, path=source.path)
-    if "gated" in str(error).lower() or status == 403:
-        text = f"The dataset {source.path} is gated: ask for access on {_page(source)}, then {LOGIN}."
-        return HubError("data.hub_gated", text, path=source.path)
-    if names.intersection(NO_SUCH) or status in (401, 404):
-        return _not_found(source)
-    if status:
-        text = f"The hub answered {status} for the dataset {source.path}. Try again later, or {LOGIN}."
-        return HubError("data.hub_refused", text, path=source.path, status=status)
-    if names.intersection(UNREACHABLE) or "timeout" in str(error).lower():
-        return _unreachable(source)
-    return _unusable(error, source)
+    return hub_error(error, repo, "download") or _unusable(error, source, repo)
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    causes: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and following not in causes:
-        causes.append(following)
-        following = following.__cause__ or following.__context__
-    return causes
-
-
-def _status(error: BaseException) -> int | None:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    return status if isinstance(status, int) else None
-
-
-def _page(source: Source) -> str:
-    return f"https://huggingface.co/datasets/{source.path}"
-
-
-def _not_found(source: Source) -> HubError:
-    revision = f" at revision {source.revision}" if source.revision else ""
-    text = (
-        f"There is no dataset {source.path}{revision} on the hub, or it is private: check the id, or {LOGIN}."
-    )
-    return HubError("data.hub_not_found", text, path=source.path, revision=source.revision)
-
-
-def _unreachable(source: Source) -> HubError:
-    text = (
-        f"The dataset {source.path} is not in the local cache and the hub cannot be reached. Check the network, "
-        'HF_ENDPOINT and HF_HUB_OFFLINE, or give files with source = "local".'
-    )
-    return HubError("data.hub_unreachable", text, path=source.path)
-
-
-def _unusable(error: Exception, source: Source) -> UnusableError:
-    """The dataset is there, and not as expected: another split, several configurations, a script, broken files."""
-    cause = (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")
-    text = f"The dataset {source.path} (split {source.split}) cannot be used: {cause}. See {_page(source)}"
+def _unusable(error: Exception, source: Source, repo: Repo) -> UnusableError:
+    """The dataset is there, and not as expected: a script, broken files, columns that differ between files."""
+    cause = _cause(error)
+    text = f"The dataset {source.path} (split {source.split}) cannot be used: {cause}. "
+    if "scripts are no longer supported" in cause:
+        text += 'The hub may have its rows as tables: set revision = "refs/convert/parquet"'
+    else:
+        text += f"See {repo.page}" + (", or set streaming = false" if source.streaming else "")
     return UnusableError(
         "data.hub_unusable", one_line(text), path=source.path, split=source.split, cause=cause
     )
+
+
+def _cause(error: Exception) -> str:
+    """The line that says something: `datasets` wraps what went wrong in "An error occurred while generating"."""
+    cause: BaseException = error
+    if "An error occurred while generating" in str(error) and error.__cause__ is not None:
+        cause = error.__cause__
+    if type(cause).__name__ == "CastError":
+        return f"all of its files must have the same columns, but {first_line(cause.details())}"  # type: ignore[attr-defined]
+    return first_line(cause)

@@ -28,11 +28,15 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A pair within the limits; cut names the parts that lost tokens: prompt, chosen, rejected."""
+    """A pair within the limits; cut names the parts that lost tokens: prompt, chosen, rejected.
+
+    tools_lost: the row brings tools, and the chat template does not show them.
+    """
 
     pair: Pair
     lengths: Lengths
     cut: tuple[str, ...]
+    tools_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +48,16 @@ class Dropped:
     lengths: Lengths | None = None
 
 
-def fit(pair: Pair, lengths: Lengths, limits: Limits, leading: int) -> Encoded | Dropped:
+def fit(
+    pair: Pair, lengths: Lengths, limits: Limits, leading: int, tools_lost: bool = False
+) -> Encoded | Dropped:
     """Bring a pair within the limits: the prompt keeps its end, and `leading` tokens (BOS); completions their start.
 
     Both sides lose the same prompt tokens, so that they still share the rest.
     """
     longest = max(len(pair.chosen), len(pair.rejected))
     if lengths.prompt <= limits.max_prompt_length and longest <= limits.max_length:
-        return Encoded(pair, lengths, ())
+        return Encoded(pair, lengths, (), tools_lost)
     if limits.too_long == "drop":
         return Dropped("too_long", lengths=lengths)
     cut = max(0, lengths.prompt - limits.max_prompt_length)
@@ -67,7 +73,8 @@ def fit(pair: Pair, lengths: Lengths, limits: Limits, leading: int) -> Encoded |
     shorter = Pair(chosen[: limits.max_length], rejected[: limits.max_length], *starts)
     if np.array_equal(shorter.chosen, shorter.rejected):
         return Dropped("equal_after_cut", lengths=lengths)
-    return Encoded(shorter, lengths, tuple(name for name, was_cut in parts.items() if was_cut))
+    cuts = tuple(name for name, was_cut in parts.items() if was_cut)
+    return Encoded(shorter, lengths, cuts, tools_lost)
 
 
 def _without(ids: IntArray, leading: int, cut: int) -> IntArray:

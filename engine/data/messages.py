@@ -1,36 +1,37 @@
 """Chat messages and preferences, in the one form everything after reading works with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypedDict
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
-ROLES: Mapping[str, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "prompter": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "bot": "assistant",
-    "chatbot": "assistant",
-    "model": "assistant",
-    "tool": "tool",
-    "observation": "tool",
-}
+NOTHING_MORE: Mapping[str, Any] = MappingProxyType({})
 
 
 class RowError(ValueError):
     """A row that cannot be understood: what was found and expected; whoever reads adds where."""
 
 
+class NoPair(Exception):
+    """A row that is understood, and holds no pair to train on: `reason` is one of `tallies.DROPPED`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Message(TypedDict):
-    """One turn, as chat templates take it."""
+    """One turn, as chat templates take it; the content is empty where a turn only calls tools."""
 
     role: Role
     content: str
+    name: NotRequired[str]
+    tool_calls: NotRequired[list[dict[str, Any]]]
+    tool_call_id: NotRequired[str]
+    reasoning_content: NotRequired[str]
+    thinking: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +45,23 @@ class TextPreference:
 
 @dataclass(frozen=True, slots=True)
 class ChatPreference:
-    """A conversation and two ways to go on: rendered with the model's chat template."""
+    """A conversation and two ways to go on: rendered with the model's chat template.
+
+    tools: what the template is told of, as JSON schemas. template_kwargs: what else this row hands to it.
+    """
 
     prompt: Sequence[Message]
     chosen: Sequence[Message]
     rejected: Sequence[Message]
+    tools: Sequence[Mapping[str, Any]] | None = None
+    template_kwargs: Mapping[str, Any] = field(default_factory=lambda: NOTHING_MORE)
 
 
 Preference: TypeAlias = TextPreference | ChatPreference
 
 
-def message(value: Mapping[str, Any], role_key: str = "role", content_key: str = "content") -> Message:
-    """Read one message, its role in the usual words. Raises `RowError` for unknown roles and tool calls."""
-    role = ROLES.get(value[role_key].strip().lower())
-    if role is None:
-        known = ", ".join(sorted(set(ROLES)))
-        raise RowError(f'the role "{value[role_key]}" is not known: expected one of {known}')
-    if value.get("tool_calls"):
-        raise RowError("a message has `tool_calls`, which cannot be trained on yet: remove such rows")
-    return {"role": role, "content": value[content_key]}
-
-
-def conversation(
-    values: Sequence[Mapping[str, Any]], role_key: str = "role", content_key: str = "content"
-) -> list[Message]:
-    """Read a list of messages."""
-    return [message(value, role_key, content_key) for value in values]
-
-
-def split_conversations(chosen: Sequence[Message], rejected: Sequence[Message]) -> ChatPreference:
-    """Two whole conversations: the messages they begin with in common are the prompt.
+def common_beginning(chosen: Sequence[Message], rejected: Sequence[Message]) -> int:
+    """How many messages two whole conversations begin with in common: these are the prompt.
 
     Each side keeps at least its last message, also when one conversation is the beginning of the other.
     """
@@ -81,20 +69,7 @@ def split_conversations(chosen: Sequence[Message], rejected: Sequence[Message]) 
     shared = 0
     while shared < limit and chosen[shared] == rejected[shared]:
         shared += 1
-    return ChatPreference(chosen[:shared], chosen[shared:], rejected[shared:])
-
-
-def without_prompt(
-    prompt: Sequence[Message], chosen: Sequence[Message], rejected: Sequence[Message]
-) -> ChatPreference:
-    """A prompt and two completions, some of which repeat the prompt as their beginning."""
-    size = len(prompt)
-    repeated = list(chosen[:size]) == list(prompt) == list(rejected[:size])
-    return (
-        ChatPreference(prompt, chosen[size:], rejected[size:])
-        if repeated
-        else ChatPreference(prompt, chosen, rejected)
-    )
+    return shared
 
 
 def split_texts(chosen: str, rejected: str) -> TextPreference:
@@ -145,4 +120,4 @@ def _conversation_flaw(preference: ChatPreference) -> str | None:
 def _blank(part: str | Sequence[Message]) -> bool:
     if isinstance(part, str):
         return not part.strip()
-    return not any(turn["content"].strip() for turn in part)
+    return not any(turn["content"].strip() or turn.get("tool_calls") for turn in part)

@@ -1,11 +1,8 @@
 """From `[data]` to two files of tokenised pairs and a report, once: a complete set with the same key is reused."""
 
-import hashlib
-import json
+import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,45 +10,40 @@ import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
 from engine.config.schema import Config
-from engine.data.collect import Collector, Progress
+from engine.data import prepared_cache
+from engine.data.collect import Collector
 from engine.data.limits import Limits
-from engine.data.pairs import PairStore, PairWriter
+from engine.data.pairs import PairWriter
+from engine.data.prepared_key import Key, prepared_key, require_unchanged
+from engine.data.prepared_set import EVAL, RECORD, TRAIN, Prepared, complete, find_set, open_set
 from engine.data.report import Report
-from engine.data.sources import fingerprint
+from engine.data.scan import scan
 from engine.data.split import held_out
 from engine.data.tallies import DROPPED
-from engine.data.tokenize import Encoder, generation_stops, tokenizer_fingerprint
+from engine.data.tokenize import Encoder, generation_stops
+from engine.data.watch import Progress, Watch, never, nobody
 from engine.exits import UnusableError
-from engine.rundir.files import read_json, write_json, writing
-
-VERSION = 1
-"""Of what preparing does: a set of another version is made again."""
+from engine.rundir.files import writing
 
 TEMPLATE_LIMIT = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Pairs ready to train on; eval is None when none are held out."""
-
-    train: PairStore
-    eval: PairStore | None
-    report: Report
+SCRATCH = ".scratch"
+COLLECTED = "collected.arrow"
+UNWATCHED = Watch()
 
 
 def prepare(
     config: Config,
     tokenizer: PreTrainedTokenizerBase,
     out_dir: Path,
-    progress: Progress = lambda _done, _total: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    progress: Progress = nobody,
+    should_stop: Callable[[], bool] = never,
     stop_ids: Iterable[int] | None = None,
 ) -> Prepared:
     """Read, encode and split the pairs of `config.data` into `train.arrow` and `eval.arrow` of `out_dir`.
 
     Raises `UnusableError` when no pair is left or fewer than one step takes, and what `make_pairs` raises.
     """
-    prepared = make_pairs(config, tokenizer, out_dir, progress, should_stop, stop_ids)
+    prepared = make_pairs(config, tokenizer, out_dir, Watch(progress, should_stop), stop_ids)
     require_enough(prepared.report, config.train.pairs_per_step)
     return prepared
 
@@ -60,27 +52,26 @@ def make_pairs(
     config: Config,
     tokenizer: PreTrainedTokenizerBase,
     out_dir: Path,
-    progress: Progress = lambda _done, _total: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    watch: Watch = UNWATCHED,
     stop_ids: Iterable[int] | None = None,
 ) -> Prepared:
     """As `prepare`, however few the pairs are.
 
-    progress gets the rows done and their number, None while unknown. stop_ids: tokens at which the model stops
-    besides EOS; those of its generation config when not given. Memory grows by some 60 bytes a pair.
+    All rows are looked through before any is encoded. stop_ids: tokens at which the model stops besides EOS; those
+    of its generation config when not given. Memory grows by some 60 bytes a pair.
 
     Raises `UnusableError` (a source, row or template that cannot be used), `HubError`, `UsageError`,
     `StopRequested` and `CannotWriteError`.
     """
-    stops = sorted(set(generation_stops(tokenizer) if stop_ids is None else stop_ids))
+    stops = generation_stops(tokenizer) if stop_ids is None else stop_ids
     template = _chat_template(config.data.chat_template)
-    key = _key(config, tokenizer, template, stops)
-    prepared = _reusable(out_dir, key)
-    if prepared is not None:
-        return prepared
     limits = Limits(config.data.max_length, config.data.max_prompt_length, config.data.too_long)
     encoder = Encoder(tokenizer, limits, template, stops)
-    return _make(config, encoder, out_dir, key, progress, should_stop)
+    key = prepared_key(config, encoder, template)
+    found = find_set(out_dir, key.own)
+    if found is None and key.shared is not None:
+        found = prepared_cache.fetch(key.shared, key.own, out_dir)
+    return found or _make(config, encoder, out_dir, key, watch)
 
 
 def require_enough(report: Report, pairs_per_step: int) -> None:
@@ -98,37 +89,52 @@ def require_enough(report: Report, pairs_per_step: int) -> None:
         raise UnusableError("data.too_few_pairs", text, pairs=report.train, pairs_per_step=pairs_per_step)
 
 
-def _make(
-    config: Config,
-    encoder: Encoder,
-    out_dir: Path,
-    key: str,
-    progress: Progress,
-    should_stop: Callable[[], bool],
-) -> Prepared:
+def _make(config: Config, encoder: Encoder, out_dir: Path, key: Key, watch: Watch) -> Prepared:
     with writing(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
-        (out_dir / "report.json").unlink(missing_ok=True)  # written last: with it the set is complete
+        (out_dir / RECORD).unlink(missing_ok=True)
+    scratch = out_dir / SCRATCH
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        report, mask = _collect(config, encoder, out_dir, scratch, watch)
+        require_unchanged(config, key)
+        _split(out_dir / COLLECTED, mask, out_dir)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        (out_dir / COLLECTED).unlink(missing_ok=True)
+    complete(out_dir, key.own, report)
+    notice = prepared_cache.store(key.shared, key.own, out_dir) if key.shared is not None else None
+    report.notices.extend([notice] if notice else [])
+    return open_set(out_dir, report)
+
+
+def _collect(
+    config: Config, encoder: Encoder, out_dir: Path, scratch: Path, watch: Watch
+) -> tuple[Report, npt.NDArray[np.bool_]]:
+    """All pairs in one file, the report on them, and a mask of those held out for evaluation."""
+    sources = config.data.sources
+    scanned = scan(sources, watch, scratch)
+    counts = [known.candidates for known in scanned]
+    total = None if None in counts else sum(filter(None, counts))
     report = Report(config.data.max_length, config.data.max_prompt_length)
     report.eval_wanted = config.data.eval_fraction > 0
-    collected = out_dir / "collected.arrow"
-    with PairWriter(collected) as writer:
+    done = 0
+    with PairWriter(out_dir / COLLECTED) as writer:
         collector = Collector(encoder, writer, report, config.run.seed)
-        for number, source in enumerate(config.data.sources):
-            collector.read(number, source, progress, should_stop)
+        for number, (source, known) in enumerate(zip(sources, scanned, strict=True)):
+            folder = scratch / f"read-{number}"
+            done += collector.read(number, source, known.layout, watch.part(done, total), folder)
     mask = held_out(collector.finish(), config.data.eval_fraction)
     report.eval, report.train = int(mask.sum()), int((~mask).sum())
-    _split(collected, mask, out_dir)
-    write_json(out_dir / "report.json", {"key": key, "report": report.to_json()})
-    return _open(out_dir, report)
+    return report, mask
 
 
 def _split(collected: Path, mask: npt.NDArray[np.bool_], out_dir: Path) -> None:
-    """Write the two sides from what was collected, a batch at a time and in its order; then delete that."""
+    """Write the two sides from what was collected, a batch at a time and in its order."""
     with (
         pa.OSFile(str(collected)) as file,
-        PairWriter(out_dir / "train.arrow") as train,
-        PairWriter(out_dir / "eval.arrow") as evaluation,
+        PairWriter(out_dir / TRAIN) as train,
+        PairWriter(out_dir / EVAL) as evaluation,
     ):
         reader = pa.ipc.open_file(file)
         begins = 0
@@ -138,42 +144,6 @@ def _split(collected: Path, mask: npt.NDArray[np.bool_], out_dir: Path) -> None:
             train.add_batch(batch.filter(pa.array(~held)))
             evaluation.add_batch(batch.filter(pa.array(held)))
             begins += batch.num_rows
-    collected.unlink()
-
-
-def _open(out_dir: Path, report: Report) -> Prepared:
-    evaluation = PairStore.open(out_dir / "eval.arrow")
-    return Prepared(PairStore.open(out_dir / "train.arrow"), evaluation if len(evaluation) else None, report)
-
-
-def _reusable(out_dir: Path, key: str) -> Prepared | None:
-    """The set in `out_dir` if it is complete and made from the same; else None."""
-    record = read_json(out_dir / "report.json")
-    if record is None or record.get("key") != key:
-        return None
-    report = Report.from_json(record.get("report"))
-    if report is None:
-        return None
-    try:
-        prepared = _open(out_dir, report)
-    except UnusableError:
-        return None
-    counts = (len(prepared.train), len(prepared.eval) if prepared.eval else 0)
-    return prepared if counts == (report.train, report.eval) else None
-
-
-def _key(config: Config, tokenizer: PreTrainedTokenizerBase, template: str | None, stops: list[int]) -> str:
-    """Sha256 hex over everything that decides what the prepared files hold."""
-    parts: dict[str, Any] = {
-        "version": VERSION,
-        "data": config.data.model_dump(mode="json"),
-        "seed": config.run.seed,
-        "tokenizer": tokenizer_fingerprint(tokenizer),
-        "template": template,
-        "stops": stops,
-        "sources": [fingerprint(source) for source in config.data.sources],
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _chat_template(name: str | None) -> str | None:

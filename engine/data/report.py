@@ -15,7 +15,9 @@ from engine.data.tallies import PERCENTILES, LengthBias, Notice, SourceReport, T
 class Report:
     """The whole account. Rows that repeat another one exactly are kept, and counted as `duplicates`.
 
-    lengths: tokens before cutting, of all pairs that were tokenised, by part and percentile.
+    lengths: tokens before cutting, of all pairs that were tokenised, by part and percentile. text_for_chat: pairs of
+    plain text for a model with a chat template. tools_lost: pairs with tools that the template does not show.
+    notices: what happened on the way, besides the rows.
     """
 
     max_length: int
@@ -31,6 +33,9 @@ class Report:
     duplicates: Tally = field(default_factory=Tally)
     lengths: dict[str, dict[str, int]] = field(default_factory=dict)
     length_bias: LengthBias = field(default_factory=LengthBias)
+    text_for_chat: Tally = field(default_factory=Tally)
+    tools_lost: Tally = field(default_factory=Tally)
+    notices: list[Notice] = field(default_factory=list)
 
     def drop(self, reason: str, place: str, detail: str = "") -> None:
         """Count a dropped row; `reason` is a key of `tallies.DROPPED`."""
@@ -39,6 +44,11 @@ class Report:
     @property
     def dropped_count(self) -> int:
         return sum(tally.count for tally in self.dropped.values())
+
+    @property
+    def candidates(self) -> int:
+        """Pairs there might have been: the rows, but where rows are joined what they were joined into."""
+        return self.kept + self.dropped_count
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON, with the warnings; `from_json` reads them back."""

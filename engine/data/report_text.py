@@ -34,8 +34,9 @@ def _sources(report: "Report") -> list[str]:
     for path, source in zip(paths, report.sources, strict=False):
         how = "detected" if source.detected else "as given"
         files = f"  {source.files} files" if source.files > 1 else ""
+        joined = "" if source.joined is None else f" joined to {source.joined:,}"
         lines.append(
-            f"{path:<{width}}  {source.format} ({how}){files}  {source.rows:,} rows  {source.kept:,} pairs"
+            f"{path:<{width}}  {source.format} ({how}){files}  {source.rows:,} rows{joined}  {source.kept:,} pairs"
         )
     hidden = len(report.sources) - len(lines)
     return [*lines, f"and {hidden} more sources"] if hidden else lines
@@ -116,12 +117,14 @@ def _warnings(report: "Report") -> list[str]:
 
 def notices(report: "Report") -> list[Notice]:
     """See `Report.warnings`."""
-    return [notice for group in (_losses(report), _oddities(report)) for notice in group]
+    return [notice for group in (_losses(report), _oddities(report), _templates(report)) for notice in group]
 
 
 def _losses(report: "Report") -> Iterator[Notice]:
-    if report.dropped_count > MANY * max(1, report.rows):
-        yield _notice("data.many_dropped", "of the rows are dropped.", report.dropped_count, report.rows)
+    if report.dropped_count > MANY * max(1, report.candidates):
+        yield _notice(
+            "data.many_dropped", "of the rows are dropped.", report.dropped_count, report.candidates
+        )
     prompts = report.cut.get("prompt", Tally()).count
     if prompts > MANY * max(1, report.kept):
         text = "of the prompts are cut; raise data.max_prompt_length if memory allows."
@@ -147,6 +150,22 @@ def _oddities(report: "Report") -> Iterator[Notice]:
     if report.eval_wanted and report.kept and not report.eval:
         text = "nothing is held out for evaluation: too few pairs, or all with the same prompt."
         yield Notice("data.no_eval", text, {"pairs": report.kept})
+
+
+def _templates(report: "Report") -> Iterator[Notice]:
+    if texts := report.text_for_chat.count:
+        text = (
+            f"{texts:,} pairs are plain text, and are trained as it stands, without the model's chat template. "
+            'If they are questions and answers, write format = "prompt-pairs" for their source.'
+        )
+        yield Notice("data.text_for_chat_model", text, {"count": texts, "total": report.kept})
+    if lost := report.tools_lost.count:
+        text = (
+            f"{lost:,} pairs bring tools, and the chat template does not show them to the model. "
+            "Name one that does: chat_template in [data]."
+        )
+        yield Notice("data.tools_not_rendered", text, {"count": lost, "total": report.kept})
+    yield from report.notices
 
 
 def _notice(code: str, text: str, count: int, total: int) -> Notice:

@@ -10,8 +10,9 @@ from typing import Any
 
 from engine.config.schema import Source
 from engine.data.hub import open_hub
+from engine.data.json_files import holds_array, json_array, json_lines
 from engine.data.table_files import arrow_rows, parquet_count, parquet_rows, saved_dataset_files
-from engine.data.text_files import NumberedRow, csv_rows, is_json_array, json_array, json_lines, unusable
+from engine.data.text_files import NumberedRow, csv_rows, unusable
 from engine.exits import UnusableError, UsageError
 from engine.shipped import template_dir
 
@@ -43,6 +44,10 @@ class Row:
     @property
     def where(self) -> str:
         return f"{self.place}:{self.number}" if self.by_line else f"{self.place} row {self.number}"
+
+    def without_fields(self) -> "Row":
+        """Where the row stands, without what it holds."""
+        return Row(self.place, self.number, self.by_line, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def file_rows(path: Path) -> Iterator[Row]:
         raise unusable(
             str(path), f"not a kind of file that is read here: expected {known}, text also with .gz."
         )
-    array = ending != ".csv" and ending in PACKED and is_json_array(path)
+    array = ending != ".csv" and ending in PACKED and holds_array(path)
     reader = json_array if array else READERS[ending]
     by_line = ending in PACKED and not array
     return (Row(str(path), number, by_line, fields) for number, fields in reader(path))
@@ -157,6 +162,7 @@ def _names(files: Sequence[Path]) -> str:
 def fingerprint(source: Source) -> list[list[str | int]]:
     """What tells whether the files of a source changed: names, sizes and times; the content of built-in ones.
 
+    The time of the last change of the inode is among them: unlike that of the content, no program can set it back.
     A hub dataset has none: its id, split and revision are in the config.
     """
     if source.source == "hub":
@@ -164,4 +170,4 @@ def fingerprint(source: Source) -> list[list[str | int]]:
     if source.source == "builtin":
         return [["sha256", hashlib.sha256(_builtin(source.path).read_bytes()).hexdigest()]]
     stats = [(file, file.stat()) for file in source_files(source)]
-    return [[str(file), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
+    return [[str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for file, stat in stats]

@@ -9,10 +9,10 @@ ENOUGH = 20
 """From this many pairs on, at least one is held out when any are wanted."""
 
 
-def prompt_key(prompt: str, seed: int) -> int:
+def prompt_key(prompt: bytes, seed: int) -> int:
     """64 bits that order the prompts at random for this seed, whatever else is in the data."""
     key = seed.to_bytes(8, "little")
-    return int.from_bytes(hashlib.blake2b(prompt.encode(), digest_size=8, key=key).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(prompt, digest_size=8, key=key).digest(), "little")
 
 
 def held_out(prompt_keys: npt.NDArray[np.uint64], fraction: float) -> npt.NDArray[np.bool_]:

@@ -17,7 +17,7 @@ def parquet_rows(path: Path) -> Iterator[NumberedRow]:
     """Rows of a Parquet file, numbered from 1."""
     try:
         file = pq.ParquetFile(path, memory_map=True)
-        yield from _numbered(file.iter_batches(batch_size=BATCH_ROWS))
+        yield from _numbered(path, file.iter_batches(batch_size=BATCH_ROWS))
     except (OSError, pa.ArrowException) as error:
         raise unusable(str(path), f"not a readable Parquet file: {_line(error)}.") from error
 
@@ -34,7 +34,7 @@ def arrow_rows(path: Path) -> Iterator[NumberedRow]:
     """Rows of an Arrow IPC file or stream, numbered from 1."""
     try:
         with pa.memory_map(str(path)) as mapped:
-            yield from _numbered(_slices(_record_batches(mapped)))
+            yield from _numbered(path, _slices(_record_batches(mapped)))
     except (OSError, pa.ArrowException) as error:
         raise unusable(str(path), f"not a readable Arrow file: {_line(error)}.") from error
 
@@ -56,10 +56,18 @@ def _slices(batches: Iterator[Any]) -> Iterator[Any]:
             yield batch.slice(start, BATCH_ROWS)
 
 
-def _numbered(batches: Iterator[Any]) -> Iterator[NumberedRow]:
+def _numbered(path: Path, batches: Iterator[Any]) -> Iterator[NumberedRow]:
     number = 0
     for batch in batches:
-        for fields in batch.to_pylist():
+        names = batch.schema.names
+        if len(set(names)) != len(names):
+            raise unusable(str(path), f"two of its columns have the same name: {', '.join(names)}.")
+        try:
+            rows = batch.to_pylist()
+        except UnicodeDecodeError as error:
+            place = f"{path} rows {number + 1} to {number + batch.num_rows}"
+            raise unusable(place, "a text is not UTF-8. Write it anew as text.") from error
+        for fields in rows:
             number += 1
             yield number, fields
 

@@ -13,8 +13,13 @@ DROPPED: Mapping[str, str] = {
     "not_assistant": "the last message is not the assistant's",
     "template_refused": "the chat template refuses the conversation",
     "too_long": "longer than the limits",
+    "oversized": "far more text than the limits let in",
     "no_room": "the prompt leaves no room for a completion",
     "equal_after_cut": "the same once cut to length",
+    "tie": "annotators called it a tie",
+    "margin": "the scores are closer than min_margin",
+    "no_score": "no score to compare with min_margin",
+    "unpaired": "no row with the opposite label has this prompt",
 }
 """Every reason a pair is not trained on."""
 
@@ -45,7 +50,10 @@ class Tally:
 
 @dataclass(slots=True)
 class SourceReport:
-    """One source: its format, and whether that was detected or given by name."""
+    """One source: its format, and whether that was detected or given by name.
+
+    joined: how many candidates its rows were brought together into, by formats that do so.
+    """
 
     path: str
     format: str
@@ -53,6 +61,7 @@ class SourceReport:
     files: int
     rows: int = 0
     kept: int = 0
+    joined: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,35 +7,38 @@ turn is not trained; each uncut completion ends with exactly one EOS.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from engine.data.limits import Dropped, Encoded, Lengths, Limits, fit
-from engine.data.messages import ChatPreference, Message, Preference, TextPreference, flaw
+from engine.data.messages import ChatPreference, Preference, TextPreference, flaw
 from engine.data.pairs import IntArray, Pair, common_prefix
+from engine.data.render import TEMPLATE_ERRORS, BadRow, Renderer
+from engine.data.token_ids import Ids, TextIds, Texts, TokenIds
 from engine.exits import UnusableError
 from engine.rundir.files import read_json
-from engine.sanitize import one_line
 
-TEMPLATE_ERRORS = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError)
-"""What a template raises that cannot render a conversation: its own refusals, and slips of its author."""
+Candidate: TypeAlias = Preference | Dropped
+"""A preference, or why a row is none: that is passed through."""
+
+LARGEST_TEXT = 1 << 20
+CHARACTERS_PER_TOKEN = 16
+"""A side of a pair longer than both of these allow is dropped unread: tokenising takes 150 bytes a character."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """A pair as texts or renderings, before tokenising."""
+    """The texts of a pair before tokenising."""
 
-    prompt: str
-    chosen: str
-    rejected: str
-    chat: bool
+    texts: Texts
+    tools_lost: bool = False
 
 
 def encode(
@@ -53,7 +56,8 @@ class Encoder:
     """Encodes preferences for one tokenizer.
 
     chat_template: replaces the tokenizer's own. stop_ids: tokens the model stops at besides EOS, as its generation
-    config says. Raises `UnusableError` when the tokenizer has no EOS, or a chat comes and there is no usable template.
+    config says. Raises `UnusableError` when the tokenizer has no EOS, or a chat comes and there is no usable template;
+    `BadRow` for a preference on which the template does not come to an end.
     """
 
     def __init__(
@@ -70,126 +74,120 @@ class Encoder:
             raise UnusableError("data.no_eos", text)
         self.tokenizer = tokenizer
         self.limits = limits
-        self.chat_template = chat_template
         self.eos = int(tokenizer.eos_token_id)
         self.stops = frozenset({self.eos, *stop_ids})
+        special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._ends = self._written(self.stops)
+        self.renderer = Renderer(tokenizer, chat_template, self._ends, self._written(special))
+        self._largest = max(LARGEST_TEXT, CHARACTERS_PER_TOKEN * limits.max_length)
 
-    def encode(self, preferences: Sequence[Preference]) -> list[Encoded | Dropped]:
+    def encode(self, candidates: Sequence[Candidate]) -> list[Encoded | Dropped]:
         """Encode a batch, in order: the tokenizer works on all of its texts at once."""
-        whole = [self._whole(preference) for preference in preferences]
-        ids = iter(self._tokenise([item for item in whole if isinstance(item, _Whole)]))
-        return [item if isinstance(item, Dropped) else self._fit(*next(ids)) for item in whole]
+        whole = self._render(candidates)
+        return self._finish(whole, self._tokenise(self._ids, whole))
 
-    def _whole(self, preference: Preference) -> _Whole | Dropped:
-        reason = flaw(preference)
+    def encode_all(self, batches: Iterable[Sequence[Candidate]]) -> Iterator[list[Encoded | Dropped]]:
+        """Encode batch after batch; while one is tokenised, which needs no interpreter, the next one is rendered."""
+        ids = self._ids  # made in this thread, which can be interrupted by a signal
+        with ThreadPoolExecutor(1, "tokenizer") as thread:
+            waiting: tuple[list[_Whole | Dropped], Future[list[TextIds]]] | None = None
+            for batch in batches:
+                whole = self._render(batch)
+                following = (whole, thread.submit(self._tokenise, ids, whole))
+                if waiting:
+                    yield self._finish(waiting[0], waiting[1].result())
+                waiting = following
+            if waiting:
+                yield self._finish(waiting[0], waiting[1].result())
+
+    def _render(self, candidates: Sequence[Candidate]) -> list[_Whole | Dropped]:
+        whole = []
+        for index, candidate in enumerate(candidates):
+            try:
+                whole.append(self._whole(candidate))
+            except BadRow as error:
+                raise BadRow(error.problem, index) from error
+        return whole
+
+    def _whole(self, candidate: Candidate) -> _Whole | Dropped:
+        if isinstance(candidate, Dropped):
+            return candidate
+        reason = flaw(candidate)
         if reason:
             return Dropped(reason)
-        if isinstance(preference, TextPreference):
-            prompt = preference.prompt
-            chosen, rejected = (self._to_eos(text) for text in (preference.chosen, preference.rejected))
-            return _Whole(prompt, prompt + chosen, prompt + rejected, chat=False)
+        size = characters(candidate)
+        if size > self._largest:
+            return Dropped("oversized", f"{size:,} characters")
+        if isinstance(candidate, TextPreference):
+            prompt = candidate.prompt
+            chosen, rejected = (self._to_eos(text) for text in (candidate.chosen, candidate.rejected))
+            return _Whole(Texts(prompt, prompt + chosen, prompt + rejected, chat=False))
         try:
-            return self._rendered(preference)
+            rendered = self.renderer.pair(candidate)
         except TEMPLATE_ERRORS as error:
             return Dropped("template_refused", str(error))
+        size = max(len(rendered.chosen), len(rendered.rejected))
+        if size > self._largest:
+            return Dropped("oversized", f"{size:,} characters")
+        texts = Texts(rendered.prompt, rendered.chosen, rendered.rejected, chat=True)
+        return _Whole(texts, rendered.tools_lost)
 
     def _to_eos(self, completion: str) -> str:
         """Drop white space after an EOS that is written out in the text."""
         trimmed = completion.rstrip()
-        return trimmed if trimmed.endswith(self._written(self.stops)) else completion
+        return trimmed if trimmed.endswith(self._ends) else completion
 
     def _written(self, ids: Iterable[int]) -> tuple[str, ...]:
         tokens = (self.tokenizer.convert_ids_to_tokens(number) for number in sorted(ids))
         return tuple(str(token) for token in tokens if token)
 
-    def _rendered(self, preference: ChatPreference) -> _Whole:
-        tail, kept = self._template_tail
-        prompt = self._render(preference.prompt, add_generation_prompt=True)
-        chosen, rejected = (
-            self._render([*preference.prompt, *completion])
-            for completion in (preference.chosen, preference.rejected)
-        )
-        return _Whole(prompt, _ending_in(kept, chosen, tail), _ending_in(kept, rejected, tail), chat=True)
-
-    def _render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
-        text = self.tokenizer.apply_chat_template(
-            list(messages),
-            chat_template=self.chat_template,
-            add_generation_prompt=add_generation_prompt,
-            tokenize=False,
-        )
-        return str(text)
+    @cached_property
+    def _ids(self) -> TokenIds:
+        return TokenIds(self.tokenizer, self.renderer.question if self.renderer.exists else "")
 
     @cached_property
-    def _template_tail(self) -> tuple[str, str]:
-        """What the template writes after the last assistant turn, and the part of it that is trained.
-
-        That part ends with the first token the model stops at; else with the first special token, which marks
-        the end of a turn; else it is what is not white space. Found by rendering two turns that end differently.
-        """
-        if self.chat_template is None and not self.tokenizer.chat_template:
-            text = (
-                "The rows are chats, and the model's tokenizer has no chat template. "
-                "Name a file with one: chat_template in [data], or choose a chat model."
-            )
-            raise UnusableError("data.no_chat_template", text)
-        try:
-            texts = [
-                self._render([{"role": "user", "content": "x"}, {"role": "assistant", "content": answer}])
-                for answer in ("0x", "1y")
-            ]
-        except TEMPLATE_ERRORS as error:
-            text = f"The chat template cannot render a question and an answer: {error}. Name another."
-            raise UnusableError("data.bad_chat_template", one_line(text), cause=str(error)) from error
-        tail = _common_ending(*texts)
-        return tail, self._trained_part(tail)
-
-    def _trained_part(self, tail: str) -> str:
-        tokenizer = self.tokenizer
-        special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
-        for ids in (self.stops, special):
-            ends = [tail.index(token) + len(token) for token in self._written(ids) if token in tail]
-            if ends:
-                return tail[: min(ends)]
-        return tail.rstrip()
-
-    @cached_property
-    def _before_text(self) -> list[int]:
+    def _before_text(self) -> Ids:
         """Special tokens the tokenizer puts before a text: BOS, if any."""
-        plain = self._ids(["x"])[0]
+        plain = list(self.tokenizer("x", add_special_tokens=False).input_ids)
         full = list(self.tokenizer("x").input_ids)
         starts = [at for at in range(len(full)) if full[at : at + len(plain)] == plain]
         return full[: starts[0]] if starts else []
 
-    def _ids(self, texts: list[str]) -> list[list[int]]:
-        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, verbose=False).input_ids
-        return ids
+    def _tokenise(self, ids: TokenIds, whole: Sequence[_Whole | Dropped]) -> list[TextIds]:
+        """Prompt, prompt + chosen, prompt + rejected of each pair that is left, the last two with their EOS."""
+        texts = [item.texts for item in whole if isinstance(item, _Whole)]
+        return [self._ended(found, pair.chat) for found, pair in zip(ids.of(texts), texts, strict=True)]
 
-    def _tokenise(self, whole: Sequence[_Whole]) -> Iterable[tuple[IntArray, IntArray, IntArray]]:
-        """Prompt, prompt + chosen, prompt + rejected of each pair, the last two with their EOS."""
-        if not whole:
-            return
-        ids = self._ids([text for item in whole for text in (item.prompt, item.chosen, item.rejected)])
-        for number, item in enumerate(whole):
-            prompt, chosen, rejected = ids[3 * number : 3 * number + 3]
-            if not item.chat:
-                prompt, chosen, rejected = map(self._with_bos, (prompt, chosen, rejected))
-            yield _array(prompt), _array(self._ended(chosen)), _array(self._ended(rejected))
+    def _ended(self, ids: TextIds, chat: bool) -> TextIds:
+        if not chat:
+            ids = TextIds([], *map(self._with_bos, ids.whole()))
+        chosen, rejected = self._with_eos(ids.chosen), self._with_eos(ids.rejected)
+        if ids.head and min(len(chosen), len(rejected)) < 2:  # what ends it may begin in the head
+            return self._ended(TextIds([], *ids.whole()), chat)
+        return TextIds(ids.head, ids.prompt, chosen, rejected)
 
-    def _with_bos(self, ids: list[int]) -> list[int]:
+    def _with_bos(self, ids: Ids) -> Ids:
         """What the tokenizer puts before a text, once: a text may already begin with it."""
         before = self._before_text
         return ids if ids[: len(before)] == before else before + ids
 
-    def _ended(self, ids: list[int]) -> list[int]:
+    def _with_eos(self, ids: Ids) -> Ids:
         """Exactly one end: a second one that the text brought along goes, a missing one is added."""
         while len(ids) > 1 and ids[-1] in self.stops and ids[-2] in self.stops:
             ids = ids[:-1]
         return ids if ids and ids[-1] in self.stops else [*ids, self.eos]
 
-    def _fit(self, prompt: IntArray, chosen: IntArray, rejected: IntArray) -> Encoded | Dropped:
-        pair = Pair(chosen, rejected, common_prefix(prompt, chosen), common_prefix(prompt, rejected))
-        starts = (pair.chosen_start, pair.rejected_start)
+    def _finish(self, whole: Sequence[_Whole | Dropped], found: Iterable[TextIds]) -> list[Encoded | Dropped]:
+        ids = iter(found)
+        return [
+            item if isinstance(item, Dropped) else self._fit(next(ids), item.tools_lost) for item in whole
+        ]
+
+    def _fit(self, ids: TextIds, tools_lost: bool) -> Encoded | Dropped:
+        head, prompt = _array(ids.head), _array(ids.prompt)
+        ends = [_array(side) for side in (ids.chosen, ids.rejected)]
+        starts = [len(head) + common_prefix(prompt, end) for end in ends]
+        chosen, rejected = (np.concatenate([head, end]) for end in ends)
         lengths = Lengths(max(starts), len(chosen) - starts[0], len(rejected) - starts[1])
         if min(starts) < 1:
             return Dropped("no_prompt")
@@ -198,23 +196,24 @@ class Encoder:
         if np.array_equal(chosen, rejected):
             return Dropped("equal", lengths=lengths)
         bos = self.tokenizer.bos_token_id
-        return fit(pair, lengths, self.limits, leading=1 if bos is not None and chosen[0] == bos else 0)
+        leading = 1 if bos is not None and chosen[0] == bos else 0
+        return fit(Pair(chosen, rejected, *starts), lengths, self.limits, leading, tools_lost)
 
 
-def _common_ending(one: str, other: str) -> str:
-    size = 0
-    while size < min(len(one), len(other)) and one[-size - 1] == other[-size - 1]:
-        size += 1
-    return one[len(one) - size :]
+def characters(preference: Preference) -> int:
+    """Length of a preference's longer side, with tool calls and what else the template gets left out."""
+    if isinstance(preference, ChatPreference):
+        prompt, chosen, rejected = (
+            sum(len(turn["content"]) for turn in part)
+            for part in (preference.prompt, preference.chosen, preference.rejected)
+        )
+    else:
+        prompt, chosen, rejected = map(len, (preference.prompt, preference.chosen, preference.rejected))
+    return prompt + max(chosen, rejected)
 
 
-def _ending_in(kept: str, text: str, tail: str) -> str:
-    """The text with its tail replaced by the part of it that is kept; as it is when it has another tail."""
-    return text.removesuffix(tail) + kept if text.endswith(tail) else text
-
-
-def _array(ids: Sequence[int]) -> IntArray:
-    return np.asarray(ids, dtype=np.int32)
+def _array(ids: Ids) -> IntArray:
+    return np.array(ids, dtype=np.int32)
 
 
 def generation_stops(tokenizer: PreTrainedTokenizerBase) -> list[int]:

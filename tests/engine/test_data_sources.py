@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from engine.config.schema import Source
 from engine.data import sources as sources_module
 from engine.data import text_files
-from engine.data.hub import translated
 from engine.data.sources import fingerprint, open_source, read_rows
-from engine.exits import EngineError, HubError, UnusableError, UsageError
+from engine.exits import UnusableError, UsageError
 
 ROWS = [{"prompt": f"p{n}", "chosen": f"c{n} \u00e9\n", "rejected": f'r"{n},'} for n in range(5)]
 
@@ -232,64 +231,3 @@ def test_the_fingerprint_follows_the_file(tmp_path: Path) -> None:
     assert fingerprint(source(path)) == before
     path.write_bytes(lines(ROWS[:4]))
     assert fingerprint(source(path)) != before
-
-
-def test_a_hub_source_that_is_a_file_or_no_repo_id_says_so(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_bytes(lines(ROWS))
-    with pytest.raises(UsageError, match='source = "local"'):
-        open_source(source(tmp_path / "a.jsonl", "hub"))
-    with pytest.raises(UsageError, match="not the id of a dataset"):
-        open_source(source("no repo/at/all.jsonl", "hub"))
-
-
-def test_rows_of_a_hub_dataset_are_numbered_and_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
-
-    def load_dataset(path: str, **more: Any) -> Dataset:
-        asked.update(more, path=path)
-        return Dataset.from_list(ROWS)
-
-    monkeypatch.setattr("datasets.load_dataset", load_dataset)
-    opened = open_source(source("owner/name", "hub", split="test", revision="v1", limit=2))
-    rows = list(opened.rows)
-    assert asked == {"path": "owner/name", "split": "test", "revision": "v1"}  # and no trust_remote_code
-    assert (opened.total, [row.fields for row in rows]) == (2, ROWS[:2])
-    assert rows[1].where == "owner/name row 2"
-
-
-class Response:
-    def __init__(self, status: int) -> None:
-        self.status_code = status
-
-
-class Refusal(Exception):
-    def __init__(self, status: int) -> None:
-        super().__init__("no")
-        self.response = Response(status)
-
-
-class DatasetNotFoundError(FileNotFoundError):
-    pass
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "problem"),
-    [
-        (ConnectionError("Couldn't reach 'owner/name' on the Hub"), HubError, "the hub cannot be reached"),
-        (DatasetNotFoundError("doesn't exist on the Hub"), HubError, "There is no dataset owner/name"),
-        (DatasetNotFoundError("is a gated dataset on the Hub"), HubError, "hf auth login"),
-        (Refusal(401), HubError, "hf auth login"),
-        (Refusal(403), HubError, "ask for access"),
-        (Refusal(503), HubError, "answered 503"),
-        (OSError(28, "No space left on device"), EngineError, "No room"),
-        (ValueError('Unknown split "tran".\nmore'), UnusableError, 'cannot be used: Unknown split "tran"'),
-        (RuntimeError("Dataset scripts are no longer supported"), UnusableError, "no longer supported"),
-    ],
-)
-def test_every_failure_of_the_hub_is_one_line_with_a_way_out(
-    error: Exception, kind: type[EngineError], problem: str
-) -> None:
-    told = translated(error, source("owner/name", "hub"))
-    assert isinstance(told, kind)
-    assert problem in str(told)
-    assert "\n" not in str(told)

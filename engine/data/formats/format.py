@@ -1,0 +1,148 @@
+"""What a layout of preference rows is, and when a row is in it."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from engine.data.messages import Preference, RowError
+from engine.data.shapes import TEXT, Shape, empty
+from engine.data.sources import Row
+
+Fields: TypeAlias = Mapping[str, Any]
+NONE: Mapping[str, Shape] = MappingProxyType({})
+Join: TypeAlias = Callable[[Iterable[Row], Path], Iterator[Row]]
+
+_CODED = re.compile(r"""\s*\[\s*\{\s*["'](role|content|from|value)["']\s*:""")
+
+PROBLEM = "(problem)"
+"""Where a join leaves what is wrong with a row that it could not bring together with others."""
+
+
+def column_of(key: str, fields: Fields) -> str:
+    """The column of a row that a key of a layout means: of "a|b" the first that is filled, else that is there."""
+    names = key.split("|")
+    filled = (name for name in names if not empty(fields.get(name)))
+    return next(filled, next((name for name in names if name in fields), names[0]))
+
+
+def pick(fields: Fields, key: str) -> Any:
+    """The value of the column that a key of a layout means, None where there is none."""
+    return fields.get(column_of(key, fields))
+
+
+def problem(fields: Fields, needed: Mapping[str, Shape], optional: Mapping[str, Shape] = NONE) -> str | None:
+    """What is wrong with the first wrong column of a row; None when all are as they should be.
+
+    A column that is only optional has to have its shape where it is filled.
+    """
+    given = {key: shape for key, shape in optional.items() if not empty(pick(fields, key))}
+    for key, shape in {**needed, **given}.items():
+        name = column_of(key, fields)
+        found = shape.problem(fields.get(name))
+        if found:
+            named = " or ".join(f"`{one}`" for one in key.split("|")) if name not in fields else f"`{name}`"
+            return f"{named} is {found if name in fields else 'missing'}: expected {shape.name}"
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One layout of a row.
+
+    A key of `columns` and `optional` is the name of a column, or several that mean the same: "question|input".
+    """
+
+    name: str
+    purpose: str
+    seen_in: str
+    """Data sets and tools whose rows are like this."""
+    columns: Mapping[str, Shape]
+    """What a row must hold."""
+    read: Callable[[Fields], Preference]
+    sample: Fields
+    """A row of it, for the documentation and the tests."""
+    optional: Mapping[str, Shape] = field(default_factory=lambda: NONE)
+    """What it may hold besides: read where it is filled."""
+    marks: Mapping[str, Shape] = field(default_factory=lambda: NONE)
+    """What it must hold, and other layouts may pass over: a label, a rank; no part of a conversation."""
+    repeats: frozenset[str] = frozenset()
+    """Columns that only say again what `columns` say."""
+    looks: Callable[[Fields], bool] | None = None
+    """Tells layouts apart that have the same columns; asked only of rows whose columns fit."""
+    aliases: tuple[str, ...] = ()
+    """Further names, of tools and data sets whose rows are just the same."""
+    join: Join | None = None
+    """Brings rows together that make a pair only jointly: takes all rows of a source and a scratch folder,
+    and yields rows that `preference` reads."""
+    refusal: str | None = None
+    """Why rows like this cannot be trained on, and what to do."""
+    known: frozenset[str] = frozenset()
+    """Every column that some layout of the table reads as part of a conversation: the table fills this in."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.aliases)
+
+    @property
+    def meant(self) -> frozenset[str]:
+        """The columns this layout gives a meaning to that no other layout may pass over."""
+        keys = "|".join((*self.columns, *self.optional))
+        return frozenset(keys.split("|")) | self.repeats
+
+    def _shape_problem(self, fields: Fields) -> str | None:
+        return problem(fields, {**self.columns, **self.marks}, self.optional)
+
+    def unread(self, fields: Fields) -> list[str]:
+        """Filled columns that hold a part of the conversation by another layout, and that this one ignores."""
+        if self.refusal:
+            return []
+        accounted = {column_of(key, fields) for key in (*self.columns, *self.optional)} | self.repeats
+        return [
+            name
+            for name, value in fields.items()
+            if name in self.known and name not in accounted and not empty(value)
+        ]
+
+    def row_problem(self, fields: Fields) -> str | None:
+        """What keeps one row, as it was read, from being in this layout; None when nothing does."""
+        found = self._shape_problem(fields)
+        if found:
+            return f"{found} (format {self.name})"
+        unread = self.unread(fields)
+        if not unread:
+            return None
+        return (
+            f"`{unread[0]}` is filled, and format {self.name} does not read it: expected it empty, or a format "
+            f"that reads it, or `columns` of this source naming all that is to be read"
+        )
+
+    def matches(self, fields: Fields) -> bool:
+        """Whether a row looks like this layout: it has what it needs, and nothing that would be ignored."""
+        return (
+            not any(empty(pick(fields, key)) for key in (*self.columns, *self.marks))
+            and self._shape_problem(fields) is None
+            and not self.unread(fields)
+            and self.coded(fields) is None
+            and (self.looks is None or self.looks(fields))
+        )
+
+    def coded(self, fields: Fields) -> str | None:
+        """A column of text that holds chat messages written out, which are not meant to be trained as text."""
+        texts = (column_of(key, fields) for key, shape in self.columns.items() if shape is TEXT)
+        return next((name for name in texts if _CODED.match(str(fields.get(name)))), None)
+
+    def preference(self, fields: Fields) -> Preference:
+        """Read a row; where the layout has a join, a row that comes from it.
+
+        Raises `RowError` saying which column is wrong and what was expected, `NoPair` for a row without a pair.
+        """
+        told = fields.get(PROBLEM) if self.join else self.row_problem(fields)
+        if self.refusal or told:
+            raise RowError(self.refusal or str(told))
+        try:
+            return self.read(fields)
+        except RecursionError as error:
+            raise RowError(f"values are nested too deeply (format {self.name})") from error

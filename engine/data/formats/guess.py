@@ -1,0 +1,86 @@
+"""What to say when no layout fits: the nearest layouts, and which columns may be meant."""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from engine.data.formats.format import Fields, Format, column_of
+from engine.data.shapes import empty
+
+WORDS = {
+    "prompt": ("prompt", "question", "instruction", "query", "input", "user", "context", "task", "problem"),
+    "chosen": ("chosen", "accepted", "preferred", "better", "good", "winner", "win", "positive", "best"),
+    "rejected": ("rejected", "dispreferred", "worse", "bad", "loser", "lose", "negative", "worst"),
+}
+"""Words in the names of columns by what they may hold, the likelier first."""
+
+ALIKE = 0.6
+"""How alike a name and a word have to be, from 0 to 1, for a slip of the pen."""
+
+
+def suggested(columns: Sequence[str]) -> str:
+    """The line that names the columns to read, with the nearest of those found; "..." where none is near."""
+    guesses: dict[str, str] = {}
+    for part in ("rejected", "chosen", "prompt"):
+        left = [column for column in columns if column not in guesses.values()]
+        guesses[part] = _guess(part, left)
+    system = [column for column in columns if "system" in column.lower()]
+    return written({part: guesses[part] for part in WORDS} | ({"system": system[0]} if system else {}))
+
+
+def written(columns: Mapping[str, str]) -> str:
+    """The line of a config that names these columns."""
+    pairs = ", ".join(
+        f"{_quoted(name)} = {json.dumps(column, ensure_ascii=False)}" for name, column in columns.items()
+    )
+    return f"columns = {{ {pairs} }}"
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
+def _guess(part: str, columns: Sequence[str]) -> str:
+    lowered = {column: column.lower() for column in columns}
+    for word in WORDS[part]:
+        within = [
+            column for column in columns if word in lowered[column] and not _opposite(part, lowered[column])
+        ]
+        if within:
+            return min(within, key=len)
+    alike = [
+        (difflib.SequenceMatcher(None, word, lowered[column]).ratio(), column)
+        for word in WORDS[part]
+        for column in columns
+    ]
+    return max(alike, default=(0.0, "..."))[1] if alike and max(alike)[0] >= ALIKE else "..."
+
+
+def _opposite(part: str, column: str) -> bool:
+    """Whether a name denies what a word in it says, as `non_preferred` does."""
+    return part == "chosen" and any(word in column for word in ("non", "dis", "reject", "not_", "un"))
+
+
+def nearest(fields: Fields, formats: Sequence[Format], most: int = 3) -> list[Format]:
+    """The layouts whose columns are there in the largest part, the likeliest first."""
+
+    def present(entry: Format) -> float:
+        needed = [key.split("|") for key in (*entry.columns, *entry.marks)]
+        return sum(any(name in fields for name in names) for names in needed) / len(needed)
+
+    trained = [entry for entry in formats if not entry.refusal]
+    return sorted(trained, key=present, reverse=True)[:most]
+
+
+def blocked(fields: Fields, formats: Sequence[Format]) -> tuple[Format, str, str] | None:
+    """A layout that would fit a row were it not for a column that it does not read; that column; and the line
+    of a config that leaves it out."""
+    for entry in formats:
+        unread = entry.unread(fields)
+        if unread and replace(entry, known=frozenset()).matches(fields):
+            read = [column_of(key, fields) for key in (*entry.columns, *entry.marks, *entry.optional)]
+            kept = {name: name for name in read if not empty(fields.get(name))}
+            return entry, unread[0], written(kept)
+    return None
