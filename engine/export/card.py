@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard, ModelCardData
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from huggingface_hub import ModelCard
 
 from engine.config.load import resolved_toml
 from engine.config.schema import Config
+from engine.export.curves import draw_curves, is_number
+from engine.export.proof import Proof
 from engine.models.builtin import builtin_model
 from engine.models.resolve import ResolvedModel
 
 CURVES = "curves.png"
-PANELS = (("loss", "loss"), ("rewards/margins", "reward margin"), ("rewards/accuracies", "accuracy"))
 LOSSES = {
     "sigmoid": "DPO ([Rafailov et al., 2023](https://arxiv.org/abs/2305.18290))",
     "ipo": "IPO ([Azar et al., 2023](https://arxiv.org/abs/2310.12036))",
@@ -55,6 +54,7 @@ class CardFacts:
     """Whether the tokenizer has a chat template."""
     repo: str | None
     """Where it will be pushed, for the snippet."""
+    proof: Proof | None = None
 
 
 def write_card(folder: Path, facts: CardFacts) -> None:
@@ -62,34 +62,57 @@ def write_card(folder: Path, facts: CardFacts) -> None:
     curves = any(isinstance(event.get("loss"), int | float) for event in facts.steps)
     if curves:
         draw_curves(folder / CURVES, facts.steps, facts.evals)
-    card_text(facts, curves).save(folder / "README.md")
+    (folder / "README.md").write_bytes(card_text(facts, curves).encode())
 
 
-def card_text(facts: CardFacts, curves: bool) -> ModelCard:
+def card_text(facts: CardFacts, curves: bool) -> str:
     """The card: YAML front matter that any value survives, then Markdown."""
     sections = [
         f"# {_title(facts)}",
         _what_was_done(facts),
+        facts.proof.sentence() if facts.proof else "",
         _results(facts),
         f"![Loss, margin and accuracy over the steps]({CURVES})" if curves else "",
         _usage(facts),
         _configuration(facts.config),
     ]
     body = "\n\n".join(section for section in sections if section)
-    return ModelCard(f"---\n{_metadata(facts).to_yaml()}\n---\n\n{body}\n", ignore_metadata_errors=True)
+    return f"---\n{front_matter(_metadata(facts))}---\n\n{body}\n"
 
 
-def _metadata(facts: CardFacts) -> ModelCardData:
+def front_matter(metadata: Mapping[str, str | list[str]]) -> str:
+    """YAML that every reader takes for the same values, whatever they hold: each is one quoted line."""
+    lines = []
+    for name, value in metadata.items():
+        if isinstance(value, str):
+            lines.append(f"{name}: {_yaml_text(value)}")
+        else:
+            lines += [f"{name}:", *(f"- {_yaml_text(item)}" for item in value)]
+    return "\n".join(lines) + "\n"
+
+
+def _yaml_text(text: str) -> str:
+    """A double-quoted scalar. What no line can show is escaped: YAML 1.1 takes even U+0085 for the end of a line."""
+    return '"' + "".join(map(_yaml_char, text)) + '"'
+
+
+def _yaml_char(char: str) -> str:
+    if char in ('"', "\\"):
+        return f"\\{char}"
+    return char if char.isprintable() else f"\\U{ord(char):08x}"
+
+
+def _metadata(facts: CardFacts) -> dict[str, str | list[str]]:
     base = facts.base.public_id if facts.base.source != "local" else None
-    datasets = [source.path for source in facts.config.data.sources if source.source == "hub"]
-    return ModelCardData(
-        base_model=base,
-        datasets=datasets or None,
-        license=_license(facts.base),
-        library_name="peft" if facts.adapter else "transformers",
-        pipeline_tag="text-generation",
-        tags=["dpo", "dpo-tui", "preference-optimization", *(["lora"] if facts.adapter else [])],
-    )
+    found = {
+        "base_model": base,
+        "datasets": [source.path for source in facts.config.data.sources if source.source == "hub"],
+        "license": _license(facts.base),
+        "library_name": "peft" if facts.adapter else "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["dpo", "dpo-tui", "preference-optimization", *(["lora"] if facts.adapter else [])],
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _license(base: ResolvedModel) -> str | None:
@@ -137,7 +160,7 @@ def _results(facts: CardFacts) -> str:
     rows = [
         (label, last.get(name), facts.metrics.get(f"eval_{name}"))
         for name, label in RESULTS.items()
-        if _is_number(last.get(name)) or _is_number(facts.metrics.get(f"eval_{name}"))
+        if is_number(last.get(name)) or is_number(facts.metrics.get(f"eval_{name}"))
     ]
     if not rows:
         return ""
@@ -214,33 +237,5 @@ def _longest_run(text: str) -> int:
     return max((len(run) for run in re.findall("`+", text)), default=0)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
-
-
 def _number(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, int | float) else "–"
-
-
-def draw_curves(path: Path, steps: Sequence[Mapping[str, Any]], evals: Sequence[Mapping[str, Any]]) -> None:
-    """Loss, margin and accuracy over the steps, held-out values as dots, as a small PNG."""
-    figure = Figure(figsize=(9, 2.6), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    for axes, (name, label) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):
-        axes.plot(*_points(steps, name), color="#3b6ea5", linewidth=1.2, label="training")
-        x, y = _points(evals, name)
-        if x:
-            axes.plot(x, y, "o", color="#d0743c", markersize=4, label="held out")
-            axes.legend(frameon=False, fontsize=7)
-        axes.set_title(label, fontsize=9)
-        axes.set_xlabel("step", fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.25, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, metadata={"Software": None})
-
-
-def _points(events: Sequence[Mapping[str, Any]], name: str) -> tuple[list[float], list[float]]:
-    pairs = [(e["step"], e[name]) for e in events if _is_number(e.get(name)) and _is_number(e.get("step"))]
-    return [float(x) for x, _ in pairs], [float(y) for _, y in pairs]

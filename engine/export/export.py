@@ -1,32 +1,49 @@
 """From a checkpoint to an ordinary Hugging Face model: a folder that any tool of the field loads."""
 
 import argparse
+import ctypes
+import gc
 import shlex
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from peft import PeftModel
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from engine.config.load import load_config
-from engine.exits import Exit, HubError, UnusableError, UsageError
-from engine.export.files import Source, check_written, write_model, write_words
-from engine.export.folder import export_folder, require_space, require_target, staged
-from engine.models.adapters import add_lora
+from engine.data.tallies import Notice
+from engine.exits import Exit, HubError
+from engine.export.expected import Expected
+from engine.export.files import check_written, write_model, write_words
+from engine.export.folder import export_folder, require_target, reserved, staged
+from engine.export.proof import Proof, prove
+from engine.export.reading import Request
+from engine.export.record import holds, recorded_proof
+from engine.export.source import Checkpoint, Source, find_source, identity, tokenizer_of
+from engine.export.weights import Policy, trained_policy
 from engine.models.hub import require_repo_id, upload
-from engine.models.load import LoadedModel, load_model, load_tokenizer
 from engine.models.quiet import quiet_libraries, talk_on_stderr
-from engine.models.resolve import resolve
-from engine.models.weights import WEIGHTS_FILE, load_trained
-from engine.rounding import DTYPES, to_dtype
-from engine.rundir.checkpoints import CheckpointIndex
+from engine.rounding import DTYPES
 from engine.rundir.paths import RunDir
+from engine.sanitize import visible
 
-Checkpoint = Literal["latest", "best"] | int
 Progress = Callable[[int, int], None]
 
 STAGES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A folder that was written, or that held all of it already."""
+
+    path: Path
+    proof: Proof | None
+    """None where nobody asked for one."""
+    reused: bool = False
+    """Whether an earlier export was found there, unchanged, and only uploaded."""
+    notices: tuple[Notice, ...] = ()
 
 
 def export(
@@ -38,154 +55,124 @@ def export(
     adapter: bool = False,
     push: str | None = None,
     private: bool = True,
+    verify: bool = True,
     progress: Progress | None = None,
-) -> Path:
-    """Writes the model of a checkpoint to a folder, and uploads that to `push` if given; returns the folder.
+) -> Exported:
+    """Writes the model of a checkpoint to a folder, and uploads that to `push` if given.
 
-    `progress(done, total)` counts stages. Raises UsageError (a folder that is not ours, no such checkpoint),
-    UnusableError (a checkpoint that does not verify or fit), CannotWriteError, HubError; the folder is whole or
-    untouched in every case, and stays when only the upload fails.
+    With `verify` a fresh process loads the folder, before it takes its place, and must find bit for bit what was
+    trained. `progress(done, total)` counts stages. Raises UsageError (a folder that is not ours or is being written,
+    no such checkpoint), UnusableError (a checkpoint that does not verify or fit), CannotWriteError (also: the proof
+    failed), EnvironmentUnfitError (no memory for it), HubError; the folder is whole or untouched in every case, and
+    stays when only the upload fails: the same call then uploads it, and writes nothing.
     """
     tell = progress or _silent
     target = require_target(to or run.export_dir)
     if push:
         require_repo_id(push)
-    source = _source(run, checkpoint, dtype, adapter)
+    source = find_source(run, checkpoint, dtype, adapter, target, push)
     tell(1, STAGES)
-    tokenizer = _tokenizer(source)
-    loaded = load_model(source.base)
-    _require_same_base(loaded, source)
-    _require_space(target, loaded.model, source)
-    model = _trained_model(loaded, source)
-    tell(2, STAGES)
-    with staged(target) as folder:
-        write_model(folder, model, tokenizer, source)
-        tell(3, STAGES)
-        write_words(folder, source, push)
-        check_written(folder, source)
-    tell(4, STAGES)
-    if push:
-        _push(target, push, private, _again(source, checkpoint, target, push, private))
+    with reserved(target):
+        tokenizer = tokenizer_of(source)
+        done = push and _written_before(source, tokenizer, verify)
+        exported = done or _write(source, tokenizer, verify, tell)
+        if push:
+            _push(target, push, private, _again(source, checkpoint, private, verify))
     tell(STAGES, STAGES)
-    return target
+    return exported
 
 
 def _silent(_done: int, _total: int) -> None:
     """Progress nobody asked for."""
 
 
-def _source(run: RunDir, checkpoint: Checkpoint, dtype: str | None, adapter: bool) -> Source:
-    config = load_config(run.config).config
-    if adapter and config.model.lora is None:
-        raise UsageError(
-            "export.no_adapter",
-            f"{run.name} trained all weights: there is no adapter to export. Leave out --adapter.",
-        )
-    index = CheckpointIndex(run.checkpoints_dir)
-    step = _choose(index, checkpoint, run)
-    return Source(
-        run=run,
-        config=config,
-        index=index,
-        step=step,
-        base=resolve(config.model),
-        dtype=dtype or config.export.dtype or config.model.dtype,
-        adapter=adapter,
+def _written_before(source: Source, tokenizer: PreTrainedTokenizerBase, verify: bool) -> Exported | None:
+    """What an upload that failed has left: the very same export, proved if a proof is asked for, and unchanged."""
+    proof = recorded_proof(source.target)
+    if (verify and proof is None) or not holds(source.target, identity(source, tokenizer)):
+        return None
+    return Exported(path=source.target, proof=proof, reused=True)
+
+
+def _write(
+    source: Source, tokenizer: PreTrainedTokenizerBase, verify: bool, tell: Callable[[int, int], None]
+) -> Exported:
+    policy = trained_policy(source, tokenizer, verify)
+    expected = policy.expected
+    tell(2, STAGES)
+    with staged(source.target) as (folder, scratch):
+        types = write_model(folder, policy.model, tokenizer, source)
+        _let_go(policy)  # the reader needs the memory
+        check_written(folder, source, types)
+        tell(3, STAGES)
+        proof = None
+        if expected is not None:
+            proof = prove(expected, _request(folder, source, expected), scratch, source.target)
+        write_words(folder, source, identity(source, tokenizer), proof)
+    tell(4, STAGES)
+    return Exported(path=source.target, proof=proof, notices=tuple(_notices(source)))
+
+
+def _let_go(policy: Policy) -> None:
+    """Gives the model's memory back to the system: the reader needs as much."""
+    del policy.model
+    gc.collect()
+    with suppress(AttributeError):  # a C library without it
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _request(folder: Path, source: Source, expected: Expected) -> Request:
+    base = source.base
+    place = base.path / base.gguf_file if base.gguf_file else base.path
+    return Request(
+        folder=str(folder),
+        base=str(place) if source.adapter else None,
+        prompts=expected.prompts.ids,
+        texts=expected.prompts.texts,
+        attention=expected.attention,
+        threads=expected.threads,
+        trust_remote_code=base.trust_remote_code,
     )
 
 
-def _choose(index: CheckpointIndex, checkpoint: Checkpoint, run: RunDir) -> int:
-    """The step to export: there, and verified."""
-    steps = index.steps()
-    if not steps:
-        raise UsageError("export.no_checkpoint", f"{run.name} has no checkpoint yet.", run=run.name)
-    step = index.best() if checkpoint == "best" else steps[-1] if checkpoint == "latest" else checkpoint
-    known = ", ".join(map(str, steps))
-    if step is None:
-        raise UsageError(
-            "export.no_best",
-            f"No checkpoint of {run.name} was evaluated, so none is the best. Checkpoints: {known}.",
-            run=run.name,
-        )
-    if step not in steps:
-        raise UsageError(
-            "export.no_such_checkpoint",
-            f"{run.name} has no checkpoint of step {step}. Checkpoints: {known}.",
-            run=run.name,
-        )
-    if problem := index.verify(step):
-        raise UnusableError(
-            "checkpoint.damaged",
-            f"The checkpoint of step {step} is damaged: {problem}. Choose another with --checkpoint ({known}).",
-            step=step,
-            problem=problem,
-        )
-    return step
-
-
-def _tokenizer(source: Source) -> PreTrainedTokenizerBase:
-    """The base's, with the chat template the pairs were written in."""
-    tokenizer = load_tokenizer(source.base)
-    if path := source.config.data.chat_template:
-        tokenizer.chat_template = Path(path).read_text(encoding="utf-8")
-    return tokenizer
-
-
-def _require_same_base(loaded: LoadedModel, source: Source) -> None:
-    """An adapter on another base is another model. Weights trained in full need nothing of their base."""
-    if source.config.model.lora and loaded.fingerprint != source.index.manifest(source.step).model_digest:
-        raise UnusableError(
-            "export.base_changed",
-            f"{source.base.id} is not the model that {source.run.name} was trained on: its weights have changed. "
-            "Pin it with `revision` in [model], or put the old files back.",
-            id=source.base.id,
-        )
-
-
-def _require_space(target: Path, model: PreTrainedModel, source: Source) -> None:
-    count = 0 if source.adapter else sum(parameter.numel() for parameter in model.parameters())
-    require_space(target, count * DTYPES[source.dtype].itemsize)
-
-
-def _trained_model(loaded: LoadedModel, source: Source) -> PreTrainedModel | PeftModel:
-    """The base with the checkpoint's weights, in the exported type; LoRA is merged in fp32, then cast."""
-    weights = source.index.path(source.step) / WEIGHTS_FILE
-    for name, value in loaded.published_config.items():
-        setattr(loaded.model.config, name, value)
-    model: PreTrainedModel | PeftModel = loaded.model
-    if lora := source.config.model.lora:
-        model = add_lora(loaded.model, lora, source.config.run.seed)
-    load_trained(model, weights)
-    if isinstance(model, PeftModel):
-        _name_base(model, source)
-        model = model if source.adapter else model.merge_and_unload()
-    for parameter in model.parameters():  # weights only: rotary frequencies lose whole positions in bf16
-        parameter.data = to_dtype(parameter.data, DTYPES[source.dtype])
-    return model
-
-
-def _name_base(adapted: PeftModel, source: Source) -> None:
-    """What the adapter says it belongs to. A local base keeps its path: nobody could load the adapter without."""
+def _notices(source: Source) -> Iterator[Notice]:
+    """What somebody who is handed the adapter must be told."""
     base = source.base
-    for config in adapted.peft_config.values():
-        config.base_model_name_or_path = base.public_id if base.source != "local" else str(base.path)
-        config.revision = base.commit
+    if not source.adapter:
+        return
+    if base.gguf_file:
+        yield Notice(
+            "export.gguf_base",
+            f"The adapter was trained on weights unpacked from {base.gguf_file}: on those of another file or repo it "
+            "computes a little differently. --no-adapter exports the merged model.",
+            {"file": base.gguf_file},
+        )
+    elif base.source == "local":
+        known = f"folder {base.path}" if source.repo is None else f'name "{base.public_id}"'
+        yield Notice(
+            "export.local_base",
+            f"The adapter needs its base, which it knows by the {known} only: whoever loads it elsewhere must be "
+            "given that model too. --no-adapter exports the merged model.",
+            {"base": base.public_id},
+        )
 
 
-def _again(source: Source, checkpoint: Checkpoint, target: Path, repo: str, private: bool) -> str:
+def _again(source: Source, checkpoint: Checkpoint, private: bool, verify: bool) -> str:
     """The command that does the same export once more: what the run's config does not say stands in it."""
     settings = source.config.export
-    words = ["dpo-tui", "export", str(source.run.root), "--push", repo]
+    words = ["dpo-tui", "export", str(source.run.root), "--push", str(source.repo)]
     if not private:
         words += ["--public"]
-    if target != export_folder(source.run, source.config).expanduser().resolve():
-        words += ["--to", str(target)]
+    if source.target != export_folder(source.run, source.config).expanduser().resolve():
+        words += ["--to", str(source.target)]
     if checkpoint != settings.checkpoint:
         words += ["--checkpoint", str(checkpoint)]
     if source.dtype != (settings.dtype or source.config.model.dtype):
         words += ["--dtype", source.dtype]
     if source.adapter != settings.adapter:
         words += ["--adapter" if source.adapter else "--no-adapter"]
+    if verify != settings.verify:
+        words += ["--verify" if verify else "--no-verify"]
     return shlex.join(words)
 
 
@@ -193,7 +180,7 @@ def _push(folder: Path, repo: str, private: bool, again: str) -> None:
     try:
         upload(folder, repo, private=private)
     except HubError as error:
-        text = f"{error.text} The export is in {folder}; to try again: {again}"
+        text = f"{error.text} The export is in {folder}; to upload it again: {again}"
         raise HubError(error.code, text, **{**error.params, "path": str(folder)}) from error
 
 
@@ -205,7 +192,7 @@ def main(argv: Sequence[str]) -> Exit:
     settings = config.export
     quiet_libraries()
     with talk_on_stderr():
-        folder = export(
+        exported = export(
             run,
             checkpoint=settings.checkpoint if options.checkpoint is None else options.checkpoint,
             to=options.to or export_folder(run, config),
@@ -213,18 +200,37 @@ def main(argv: Sequence[str]) -> Exit:
             adapter=settings.adapter if options.adapter is None else options.adapter,
             push=options.push,
             private=settings.private and not options.public,
+            verify=settings.verify if options.verify is None else options.verify,
         )
-    print(folder)
+    for line in _lines(exported):
+        print(visible(line), file=sys.stderr)
+    print(exported.path)
     return Exit.DONE
+
+
+def _lines(exported: Exported) -> Iterator[str]:
+    """What a person is told besides the folder."""
+    if exported.reused:
+        yield (
+            "already written and verified: only uploaded"
+            if exported.proof
+            else "already written: only uploaded"
+        )
+    elif exported.proof:
+        yield exported.proof.line()
+    for notice in exported.notices:
+        yield f"note: {notice.text}"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m engine export", description="Write a run's model.")
+    switch = argparse.BooleanOptionalAction
     parser.add_argument("run", type=Path, metavar="DIR", help="run directory")
     parser.add_argument("--checkpoint", type=_checkpoint, help="latest, best, or a step")
     parser.add_argument("--to", type=Path, metavar="DIR", help="folder to write; the run's own by default")
     parser.add_argument("--dtype", choices=sorted(DTYPES), help="type of the weights")
-    parser.add_argument("--adapter", action=argparse.BooleanOptionalAction, help="the LoRA adapter alone")
+    parser.add_argument("--adapter", action=switch, help="the LoRA adapter alone")
+    parser.add_argument("--verify", action=switch, help="load it in a fresh process and compare its logits")
     parser.add_argument("--push", metavar="REPO", help="upload to this repo of the Hugging Face hub")
     parser.add_argument("--public", action="store_true", help="let everyone see the uploaded repo")
     return parser

@@ -2,47 +2,36 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftModel
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from engine.config.schema import Config
 from engine.exits import CannotWriteError
 from engine.export.card import CardFacts, write_card
-from engine.export.folder import PICKLES, write_record
+from engine.export.pickles import pickle_problem
+from engine.export.proof import Proof
+from engine.export.record import write_record
+from engine.export.source import Source
 from engine.models.generation import complete_generation_config
 from engine.models.quiet import quiet_transformers
-from engine.models.resolve import ResolvedModel
-from engine.models.weights import os_error, safetensors_problem
-from engine.rundir.checkpoints import CheckpointIndex
+from engine.models.weights import os_error, safetensors_problem, trained_tensors
 from engine.rundir.events import effective_steps, forget, read_events, step_of
 from engine.rundir.files import cannot_write
-from engine.rundir.paths import RunDir
 
 MAX_SHARD_SIZE = "5GB"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """What is exported: a run's config, one of its checkpoints, and the base both stand on."""
-
-    run: RunDir
-    config: Config
-    index: CheckpointIndex
-    step: int
-    base: ResolvedModel
-    dtype: str
-    adapter: bool
+FLOATS = {"F64": torch.float64, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+"""Types of weights by their names in a safetensors file."""
 
 
 def write_model(
     folder: Path, model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, source: Source
-) -> None:
-    """Weights and tokenizer as transformers saves them; tied weights once, no pickle."""
+) -> Set[torch.dtype]:
+    """Weights and tokenizer as transformers saves them, tied weights once, no pickle; the types of the weights."""
     plain = model.get_base_model() if isinstance(model, PeftModel) else model
     complete_generation_config(plain, tokenizer)
     try:
@@ -59,6 +48,8 @@ def write_model(
     if source.base.trust_remote_code:
         for code in source.base.path.glob("*.py"):
             shutil.copyfile(code, folder / code.name)
+    stored = trained_tensors(model) if isinstance(model, PeftModel) else model.state_dict()
+    return {tensor.dtype for tensor in stored.values()}
 
 
 def _tidy_tokenizer_config(path: Path) -> None:
@@ -71,11 +62,11 @@ def _tidy_tokenizer_config(path: Path) -> None:
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def write_words(folder: Path, source: Source, repo: str | None) -> None:
-    """The card with its curves, and the record that makes the folder ours."""
+def write_words(folder: Path, source: Source, facts: dict[str, Any], proof: Proof | None) -> None:
+    """The card with its curves, and the record that makes the folder ours; `facts` are its identity."""
     manifest = source.index.manifest(source.step)
     events = list(read_events(source.run.events))
-    facts = CardFacts(
+    card = CardFacts(
         config=source.config,
         base=source.base,
         step=source.step,
@@ -86,17 +77,11 @@ def write_words(folder: Path, source: Source, repo: str | None) -> None:
         dtype=source.dtype,
         adapter=source.adapter,
         chat=(folder / "chat_template.jinja").exists(),
-        repo=repo,
+        repo=source.repo,
+        proof=proof,
     )
-    write_card(folder, facts)
-    record = {
-        "step": source.step,
-        "config_digest": manifest.config_digest,
-        "data_digest": manifest.data_digest,
-        "model_digest": manifest.model_digest,
-    }
-    base = {"id": source.base.public_id, "commit": source.base.commit}
-    write_record(folder, {**record, "base": base, "dtype": source.dtype, "adapter": source.adapter})
+    write_card(folder, card)
+    write_record(folder, facts, proof)
 
 
 def _effective_evals(events: list[dict[str, Any]], last: int) -> list[dict[str, Any]]:
@@ -110,24 +95,45 @@ def _effective_evals(events: list[dict[str, Any]], last: int) -> list[dict[str, 
     return evals
 
 
-def check_written(folder: Path, source: Source) -> None:
-    """Reads back what can be read back cheaply: config, tokenizer, and that every weight file is whole."""
+def check_written(folder: Path, source: Source, types: Set[torch.dtype]) -> None:
+    """Reads back what can be read back cheaply: config, tokenizer, whole weight files of the right types, no pickle.
+
+    types: those of the weights in memory. Raises CannotWriteError.
+    """
+    if problem := files_problem(folder, types):
+        raise _not_whole(source.target, problem)
     try:
         if not source.adapter:
             AutoConfig.from_pretrained(folder, trust_remote_code=source.base.trust_remote_code)
         AutoTokenizer.from_pretrained(folder, trust_remote_code=source.base.trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
-        raise _not_whole(folder, str(error).splitlines()[0]) from error
-    weights = sorted(folder.glob("*.safetensors"))
-    problems = [f"{path.name}: {problem}" for path in weights if (problem := safetensors_problem(path))]
-    problems += [f"{path.name} is pickled" for path in folder.rglob("*") if path.suffix in PICKLES]
-    problems += [] if weights else ["there are no weights"]
-    if problems:
-        raise _not_whole(folder, problems[0])
+        raise _not_whole(source.target, str(error).splitlines()[0]) from error
 
 
-def _not_whole(folder: Path, why: str) -> CannotWriteError:
+def files_problem(folder: Path, types: Set[torch.dtype]) -> str | None:
+    """What is wrong with the files as such, in words; None if nothing is."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    weights = [path for path in files if path.suffix == ".safetensors"]
+    for path in files:
+        problem = safetensors_problem(path) if path in weights else pickle_problem(path)
+        if problem:
+            return f"{path.name}: {problem}" if path in weights else f"{path.name} {problem}"
+    for path in weights:
+        for name, kind in _types_in(path).items():
+            if kind in FLOATS and FLOATS[kind] not in types:
+                wanted = " or ".join(sorted(str(kind).removeprefix("torch.") for kind in types))
+                return f"{path.name}: {name} is stored in {kind} instead of {wanted}"
+    return None if weights else "there are no weights"
+
+
+def _types_in(path: Path) -> dict[str, str]:
+    """The type of each tensor in a whole safetensors file, by its header."""
+    with safe_open(path, framework="pt") as file:
+        return {name: str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118  (no mapping)
+
+
+def _not_whole(target: Path, why: str) -> CannotWriteError:
     return CannotWriteError(
         "export.not_whole",
-        f"{folder}: the export does not read back ({why}). Check the disk, and export again.",
+        f"{target}: the export was not written: it does not read back ({why}). Check the disk, and export again.",
     )

@@ -1,22 +1,17 @@
 """Where an export goes: built beside its place, moved there whole, and never over somebody's files."""
 
-import json
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
 
 from engine.config.schema import Config
 from engine.exits import UsageError
-from engine.rundir.files import cannot_write, free_bytes, read_json, sync_path
+from engine.export.record import RECORD, recorded_files
+from engine.rundir.files import cannot_write, free_bytes, sync_path, writing
 from engine.rundir.paths import RunDir
-
-RECORD = "dpo-tui.json"
-"""Says that a folder is an export of ours, of what, and which files belong to it."""
-
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 def export_folder(run: RunDir, config: Config) -> Path:
@@ -37,34 +32,83 @@ def require_target(path: Path) -> Path:
     if target.exists() and not target.is_dir():
         raise _refused(target, "is a file")
     names = sorted(os.listdir(target)) if target.is_dir() else []
-    record = read_json(target / RECORD) or {}
-    files = record.get("files")
-    if names and not isinstance(files, list):
+    files = recorded_files(target)
+    if names and files is None:
         raise _refused(target, f'is not empty, and no export of dpo-tui (it holds "{names[0]}")')
-    foreign = [name for name in names if name != RECORD and name not in (files or [])]
+    ours = {RECORD, *(PurePosixPath(file).parts[0] for file in files or ())}
+    foreign = [name for name in names if name not in ours]
     if foreign:
         raise _refused(target, f'is an earlier export to which "{foreign[0]}" was added')
     return target
 
 
 def require_space(target: Path, needed: int) -> None:
-    """Raises CannotWriteError before anything is loaded if the weights cannot fit there."""
+    """Raises CannotWriteError before anything is written if the weights cannot fit there."""
     free = free_bytes(target)
     if free is not None and free < needed:
         raise cannot_write(target, OSError(28, "No space left on device"), needed)
 
 
 @contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """A folder beside the target to write into; on success it takes the target's place, else it is removed."""
-    staging = target.with_name(f".{target.name}.staging")
-    replaced = target.with_name(f".{target.name}.replaced")
-    try:
+def reserved(target: Path) -> Iterator[None]:
+    """One export at a time goes to a folder. Raises UsageError while another process's does.
+
+    The kernel lets go of the lock when its holder dies, however it dies.
+    """
+    lock = _beside(target, "lock")
+    with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in (staging, replaced):
+        descriptor = _locked(lock)
+    if descriptor is None:
+        raise UsageError(
+            "export.busy",
+            f"{target}: another export is being written there. Wait for its end, or choose another folder with --to.",
+            path=str(target),
+        )
+    try:
+        _put_back(target)
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()  # while it is still held: whoever opened it meanwhile looks again
+        os.close(descriptor)
+
+
+def _locked(lock: Path) -> int | None:
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), lock.stat()):
+                return descriptor
+        os.close(descriptor)
+
+
+def _put_back(target: Path) -> None:
+    """An earlier export that a killed process had moved aside, and put nothing in its place."""
+    replaced = _beside(target, "replaced")
+    with writing(target):
+        if replaced.is_dir() and not target.exists():
+            os.rename(replaced, target)
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[tuple[Path, Path]]:
+    """A folder beside the target to write into, and one for what is needed meanwhile.
+
+    On success the first takes the target's place, else it is removed; the second is always removed.
+    """
+    staging, scratch, replaced = (_beside(target, what) for what in ("staging", "scratch", "replaced"))
+    try:
+        for leftover in (staging, scratch, replaced):
             shutil.rmtree(leftover, ignore_errors=True)
         staging.mkdir()
-        yield staging
+        scratch.mkdir(mode=0o700)
+        yield staging, scratch
         _flush(staging)
         if target.exists():
             os.rename(target, replaced)
@@ -75,23 +119,20 @@ def staged(target: Path) -> Iterator[Path]:
         raise cannot_write(target, error) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def write_record(folder: Path, facts: dict[str, Any]) -> None:
-    """Marks the folder as ours; the last file to be written into it."""
-    files = sorted(entry.name for entry in folder.iterdir())
-    text = json.dumps({"v": 1, **facts, "files": files}, indent=2)
-    (folder / RECORD).write_text(f"{text}\n", encoding="utf-8")
+def _beside(target: Path, what: str) -> Path:
+    return target.with_name(f".{target.name}.{what}")
 
 
 def _flush(folder: Path) -> None:
     """Every file readable by whom the person's umask says (safetensors makes its own 0600), and on the disk."""
     mode = (folder / RECORD).stat().st_mode & 0o777
-    for path in folder.iterdir():
+    for path in [*folder.rglob("*"), folder]:
         if path.is_file():
             path.chmod(mode)
         sync_path(path)
-    sync_path(folder)
 
 
 def _refused(target: Path, why: str) -> UsageError:

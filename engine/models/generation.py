@@ -23,14 +23,18 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
     return next((int(token) for token in ids[:3] if token in special), None)
 
 
+def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Where a trained answer ends: the end of a chat's turn, and EOS, which ends a completion of plain text."""
+    ends = [end_of_turn(tokenizer), tokenizer.eos_token_id]
+    return list(dict.fromkeys(int(token) for token in ends if token is not None))
+
+
 def complete_generation_config(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Adds the chat's end to what stops generation; mends a config that transformers would refuse to save."""
+    """Adds those to what stops generation; mends a config that transformers would refuse to save."""
     config = model.generation_config or GenerationConfig.from_model_config(model.config)
     known = config.eos_token_id
     ends = [] if known is None else [known] if isinstance(known, int) else list(known)
-    if (ending := end_of_turn(tokenizer)) is not None and ending not in ends:
-        ends.append(ending)
-    ends = ends or [token for token in [tokenizer.eos_token_id] if token is not None]
+    ends += [token for token in stop_tokens(tokenizer) if token not in ends]
     config.eos_token_id = ends[0] if len(ends) == 1 else ends or None
     try:
         config.validate(strict=True)

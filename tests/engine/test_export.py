@@ -2,9 +2,8 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,16 +12,16 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.__main__ import main as engine
-from engine.exits import CannotWriteError, EngineError, Exit, HubError, UnusableError, UsageError
+from engine.exits import CannotWriteError, EngineError, Exit, UnusableError, UsageError
 from engine.export.export import export, main
+from engine.export.folder import reserved
 from engine.models.weights import save_trained
 from engine.rounding import to_dtype
 from engine.rundir.paths import RunDir
 from tests.engine.tiny_folder import tiny_tokenizer, write_folder
-from tests.engine.tiny_run import LORA, tiny_run, trained
+from tests.engine.tiny_run import LORA, exported, tiny_run, trained
 
 IDS = torch.arange(3, 40)[None]
-NAN = float("nan")
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def run(tmp_path: Path, model: Path) -> RunDir:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_exported_model_computes_bit_for_bit_what_was_trained(run: RunDir, dtype: str) -> None:
-    folder = export(run, dtype=dtype)
+    folder = exported(run, dtype=dtype)
     kind = getattr(torch, dtype)
     again = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
     assert again.dtype == kind
@@ -49,11 +48,11 @@ def test_exported_model_computes_bit_for_bit_what_was_trained(run: RunDir, dtype
 
 
 def test_type_is_the_model_s_unless_said_otherwise(run: RunDir) -> None:
-    assert json.loads((export(run) / "config.json").read_text())["dtype"] == "bfloat16"
+    assert json.loads((exported(run) / "config.json").read_text())["dtype"] == "bfloat16"
 
 
 def test_config_says_again_what_its_author_said(run: RunDir) -> None:
-    config = json.loads((export(run) / "config.json").read_text())
+    config = json.loads((exported(run) / "config.json").read_text())
     assert config["use_cache"] is True
     assert config["attention_dropout"] == 0.1
 
@@ -61,7 +60,7 @@ def test_config_says_again_what_its_author_said(run: RunDir) -> None:
 def test_tied_weights_are_stored_once(tmp_path: Path) -> None:
     model = write_folder(tmp_path / "tied", tie_word_embeddings=True)
     run = tiny_run(tmp_path / "run", model)
-    folder = export(run, dtype="float32")
+    folder = exported(run, dtype="float32")
     with safe_open(folder / "model.safetensors", framework="pt") as file:
         assert "lm_head.weight" not in set(file.keys())
     again = AutoModelForCausalLM.from_pretrained(folder)
@@ -71,7 +70,7 @@ def test_tied_weights_are_stored_once(tmp_path: Path) -> None:
 
 def test_lora_is_merged_into_the_base(tmp_path: Path, model: Path) -> None:
     run = tiny_run(tmp_path / "run", model, LORA)
-    again = AutoModelForCausalLM.from_pretrained(export(run, dtype="float32"))
+    again = AutoModelForCausalLM.from_pretrained(exported(run, dtype="float32"))
     adapted = trained(run, 4)
     assert not isinstance(again, PeftModel)
     torch.testing.assert_close(again(IDS).logits, adapted(IDS).logits, atol=1e-6, rtol=1e-5)
@@ -81,12 +80,11 @@ def test_lora_is_merged_into_the_base(tmp_path: Path, model: Path) -> None:
 
 def test_adapter_alone_fits_its_base(tmp_path: Path, model: Path) -> None:
     run = tiny_run(tmp_path / "run", model, LORA)
-    folder = export(run, adapter=True, dtype="float32")
+    folder = exported(run, adapter=True, dtype="float32")
     assert not (folder / "model.safetensors").exists()
     base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     again = PeftModel.from_pretrained(base, folder)
     assert torch.equal(again(IDS).logits, trained(run, 4)(IDS).logits)
-    assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == str(model)
 
 
 def test_full_training_has_no_adapter_to_export(run: RunDir) -> None:
@@ -94,38 +92,63 @@ def test_full_training_has_no_adapter_to_export(run: RunDir) -> None:
         export(run, adapter=True)
 
 
-def test_tokenizer_template_and_end_of_turn_come_along(run: RunDir) -> None:
-    folder = export(run)
+def test_tokenizer_template_and_ends_come_along(run: RunDir) -> None:
+    folder = exported(run)
     again, ours = AutoTokenizer.from_pretrained(folder), tiny_tokenizer()
     turns = [{"role": "user", "content": "1 + 1 = 2, naïve 👍"}]
     assert again.apply_chat_template(turns) == ours.apply_chat_template(turns)
-    end = ours.convert_tokens_to_ids("<|im_end|>")
-    assert end in json.loads((folder / "generation_config.json").read_text())["eos_token_id"]
+    ends = ours.convert_tokens_to_ids(["<|endoftext|>", "<|im_end|>"])
+    assert json.loads((folder / "generation_config.json").read_text())["eos_token_id"] == ends
 
 
 def test_template_of_the_config_is_the_one_exported(tmp_path: Path, model: Path) -> None:
     (tmp_path / "own.jinja").write_text("{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
     run = tiny_run(tmp_path / "run", model, f'[data]\nchat_template = "{tmp_path / "own.jinja"}"\n')
-    again = AutoTokenizer.from_pretrained(export(run))
+    again = AutoTokenizer.from_pretrained(exported(run))
     assert again.apply_chat_template([{"role": "user", "content": "x"}], tokenize=False) == "[x]"
 
 
 def test_no_pickle_no_directory_names_and_one_mode_for_all_files(run: RunDir, tmp_path: Path) -> None:
-    folder = export(run)
+    folder = exported(run)
     names = {path.name for path in folder.iterdir()}
     assert {"README.md", "curves.png", "config.json", "model.safetensors", "dpo-tui.json"} <= names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
+    assert_names_no_place(folder, tmp_path)
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
+
+
+def assert_names_no_place(folder: Path, place: Path) -> None:
     for path in folder.iterdir():
         content = path.read_bytes()
-        assert str(tmp_path).encode() not in content, path.name
+        assert str(place).encode() not in content, path.name
         assert b"secret-user" not in content, path.name
-    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
+
+
+def test_adapter_of_a_local_base_says_so(tmp_path: Path, model: Path) -> None:
+    run = tiny_run(tmp_path / "run", model, LORA)
+    done = export(run, adapter=True, verify=False)
+    config = json.loads((done.path / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == str(model)
+    assert [notice.code for notice in done.notices] == ["export.local_base"]
+    assert str(model) in done.notices[0].text
+    assert b"secret-user" not in (done.path / "README.md").read_bytes()
+
+
+def test_published_adapter_names_no_directory(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.export.export.upload", lambda *_, **__: "")
+    run = tiny_run(tmp_path / "run", model, LORA)
+    done = export(run, adapter=True, push="me/mine", verify=False)
+    assert_names_no_place(done.path, tmp_path)
+    assert json.loads((done.path / "adapter_config.json").read_text())["base_model_name_or_path"] == "base"
+    assert 'the name "base" only' in done.notices[0].text
 
 
 @pytest.mark.parametrize(("checkpoint", "step"), [("latest", 6), ("best", 4), (2, 2)])
 def test_checkpoint_is_chosen(tmp_path: Path, model: Path, checkpoint: object, step: int) -> None:
     run = tiny_run(tmp_path / "run", model, evals={2: 0.6, 4: 0.5, 6: 0.55})
-    folder = export(run, checkpoint=checkpoint, dtype="float32")  # type: ignore[arg-type]
+    folder = exported(run, checkpoint=checkpoint, dtype="float32")
     again = AutoModelForCausalLM.from_pretrained(folder)
     assert torch.equal(again(IDS).logits, trained(run, step)(IDS).logits)
     assert json.loads((folder / "dpo-tui.json").read_text())["step"] == step
@@ -152,17 +175,22 @@ def test_damaged_checkpoint_is_not_exported(run: RunDir) -> None:
     assert not run.export_dir.exists()
 
 
+def leftovers(folder: Path) -> list[Path]:
+    """What an export leaves beside its folder."""
+    return [path for path in folder.parent.iterdir() if path.name.startswith(f".{folder.name}")]
+
+
 def test_earlier_export_is_replaced_whole(run: RunDir) -> None:
-    folder = export(run, dtype="float32")
-    again = export(run, dtype="bfloat16")
+    folder = exported(run, dtype="float32")
+    again = exported(run, dtype="bfloat16")
     assert again == folder
     assert json.loads((folder / "config.json").read_text())["dtype"] == "bfloat16"
-    assert not [path for path in folder.parent.iterdir() if path.name.startswith(".export")]
+    assert not leftovers(folder)
 
 
 def test_empty_folder_may_be_filled(run: RunDir, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert export(run, to=tmp_path / "empty") == tmp_path / "empty"
+    assert exported(run, to=tmp_path / "empty") == tmp_path / "empty"
 
 
 @pytest.mark.parametrize("case", ["foreign", "added", "git", "home", "root", "file", "link", "run"])
@@ -172,7 +200,7 @@ def test_folder_that_is_not_ours_is_left_alone(
     target = tmp_path / "target"
     precious = target / "precious.txt"
     if case == "added":
-        export(run, to=target)
+        exported(run, to=target)
     target.mkdir(exist_ok=True)
     precious.write_text("mine")
     monkeypatch.setenv("HOME", str(target) if case == "home" else "/nowhere")
@@ -189,6 +217,32 @@ def test_folder_that_is_not_ours_is_left_alone(
     assert precious.read_text() == "mine"
 
 
+def test_two_exports_to_one_folder_do_not_meet(run: RunDir) -> None:
+    folder = exported(run, dtype="float32")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with reserved(folder), pytest.raises(UsageError, match="another export is being written there") as caught:
+        export(run, dtype="bfloat16")
+    assert caught.value.code == "export.busy"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert not leftovers(folder)
+
+
+def test_lock_that_a_killed_export_left_holds_nobody_up(run: RunDir) -> None:
+    (run.root / ".export.lock").write_text("")
+    assert exported(run) == run.export_dir
+    assert not leftovers(run.export_dir)
+
+
+def test_earlier_export_comes_back_after_a_kill_between_two_renames(run: RunDir) -> None:
+    folder = exported(run, dtype="float32")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    folder.rename(folder.with_name(".export.replaced"))
+    with pytest.raises(CannotWriteError), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.export.export.write_model", fail_with(OSError(28, "No space left on device")))
+        export(run)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_disk_too_small_is_said_before_anything_is_written(
     run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,21 +252,24 @@ def test_disk_too_small_is_said_before_anything_is_written(
     assert not (tmp_path / "new").exists()
 
 
+def fail_with(failure: BaseException) -> Any:
+    def fail(*_: object) -> None:
+        raise failure
+
+    return fail
+
+
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_failure_while_writing_leaves_the_earlier_export(
     run: RunDir, monkeypatch: pytest.MonkeyPatch, failure: BaseException
 ) -> None:
-    folder = export(run, dtype="float32")
+    folder = exported(run, dtype="float32")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-
-    def fail(*_: object) -> None:
-        raise failure
-
-    monkeypatch.setattr("engine.export.files.write_card", fail)
+    monkeypatch.setattr("engine.export.files.write_card", fail_with(failure))
     with pytest.raises((CannotWriteError, KeyboardInterrupt)):
-        export(run, dtype="bfloat16")
+        exported(run, dtype="bfloat16")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    assert not [path for path in folder.parent.iterdir() if path.name.startswith(".export")]
+    assert not leftovers(folder)
 
 
 def test_weights_of_another_model_are_an_error_and_no_export(run: RunDir, tmp_path: Path) -> None:
@@ -225,7 +282,7 @@ def test_weights_of_another_model_are_an_error_and_no_export(run: RunDir, tmp_pa
 
 def test_progress_counts_to_its_end(run: RunDir) -> None:
     seen: list[tuple[int, int]] = []
-    export(run, progress=lambda done, total: seen.append((done, total)))
+    exported(run, progress=lambda done, total: seen.append((done, total)))
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     assert seen[-1][0] == seen[-1][1]
 
@@ -234,52 +291,21 @@ def test_command_prints_the_folder_and_nothing_else(
     run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "out"
-    assert main([str(run.root), "--to", str(target), "--dtype", "float16", "--checkpoint", "4"]) is Exit.DONE
-    assert capsys.readouterr().out == f"{target}\n"
+    options = ["--to", str(target), "--dtype", "float16", "--checkpoint", "4", "--no-verify"]
+    assert main([str(run.root), *options]) is Exit.DONE
+    assert capsys.readouterr() == (f"{target}\n", "")
     assert json.loads((target / "config.json").read_text())["dtype"] == "float16"
+
+
+def test_config_can_do_without_the_proof(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.export.export.prove", fail_with(AssertionError("a proof nobody asked for")))
+    run = tiny_run(tmp_path / "run", model, "[export]\nverify = false\n")
+    assert main([str(run.root)]) is Exit.DONE
+    assert json.loads((run.export_dir / "dpo-tui.json").read_text())["proof"] is None
 
 
 def test_command_says_what_is_wrong_in_one_line(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     assert engine(["export", str(run.root), "--checkpoint", "9"]) is Exit.USAGE
     assert capsys.readouterr().err.count("\n") == 1
-
-
-def test_what_libraries_print_stays_off_stdout(tmp_path: Path, model: Path) -> None:
-    run = tiny_run(tmp_path / "lora", model, LORA)
-    command = [sys.executable, "-P", "-m", "engine", "export", str(run.root)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, f"{run.export_dir}\n"), done.stderr
-    assert done.stderr == ""
-
-
-def test_failed_upload_keeps_the_folder_and_says_how_to_repeat(
-    run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, private: bool) -> str:
-        raise HubError("hub.auth", "Cannot upload to me/mine: log in.", repo="me/mine")
-
-    monkeypatch.setattr("engine.export.export.upload", refuse)
-    with pytest.raises(HubError) as caught:
-        export(run, push="me/mine", private=False)
-    assert caught.value.text.endswith(f"dpo-tui export {run.root} --push me/mine --public")
-    assert str(run.export_dir) in caught.value.text
-    assert (run.export_dir / "model.safetensors").is_file()
-    with pytest.raises(HubError, match=f"me/mine --to {tmp_path}/new --checkpoint 4 --dtype float16$"):
-        export(run, push="me/mine", to=tmp_path / "new", checkpoint=4, dtype="float16")
-
-
-def test_command_uploads_only_when_told(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[tuple[Path, str, bool]] = []
-    monkeypatch.setattr(
-        "engine.export.export.upload", lambda folder, repo, private: sent.append((folder, repo, private))
-    )
-    assert main([str(run.root)]) is Exit.DONE
-    assert sent == []
-    assert main([str(run.root), "--push", "me/mine"]) is Exit.DONE
-    assert sent == [(run.export_dir, "me/mine", True)]
-
-
-def test_repo_that_is_none_is_refused_before_the_export(run: RunDir) -> None:
-    with pytest.raises(UsageError, match="owner/name"):
-        export(run, push="https://huggingface.co/me/mine")
-    assert not run.export_dir.exists()

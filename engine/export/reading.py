@@ -1,0 +1,189 @@
+"""A fresh process that opens an export as anybody would, with plain transformers, and says what it finds.
+
+It knows nothing of the training: it gets a folder, three prompts as token ids, and the numerics to compute in (threads,
+attention). What both sides must compute alike stands here once: `compute`, `marks`, `ties`.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+
+from engine.models.fingerprint import tensor_bytes
+from engine.process import ProcessId, parent_death_signal
+
+ALIGNMENT = 64
+"""Bytes: linear algebra libraries promise equal results only for equally aligned numbers."""
+
+NO_MEMORY = 9
+"""Exit code of a reader that could not get the memory it needs."""
+
+PACKAGES = ("dpo-tui", "torch", "transformers", "tokenizers", "safetensors", "peft")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the reader is asked to open and to compute."""
+
+    folder: str
+    base: str | None
+    """The base model's folder or GGUF file for an adapter; None for a whole model."""
+    prompts: list[list[int]]
+    texts: list[str]
+    attention: str | None
+    threads: int
+    trust_remote_code: bool
+
+
+def main(argv: Sequence[str]) -> int:
+    """`python -m engine.export.reading FOLDER PID:START`: reads request.json, writes seen.json and the logits."""
+    pid, _, start = argv[1].partition(":")
+    parent_death_signal(ProcessId(int(pid), float(start)))
+    place = Path(argv[0])
+    request = Request(**json.loads((place / "request.json").read_bytes()))
+    try:
+        seen, logits = read(request)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            return NO_MEMORY
+        raise
+    save_file({str(number): tensor for number, tensor in enumerate(logits)}, place / "logits.safetensors")
+    (place / "seen.json").write_text(json.dumps(seen))
+    return 0
+
+
+def read(request: Request) -> tuple[dict[str, Any], list[Tensor]]:
+    """What the folder holds, in JSON's types, and the logits of each prompt."""
+    with plain_numerics(request.threads):
+        model, info = _load(request)
+        tokenizer = AutoTokenizer.from_pretrained(request.folder, trust_remote_code=request.trust_remote_code)
+        _align(model)
+        seen = {
+            "loading": {key: sorted(map(str, value)) for key, value in info.items() if value},
+            "tensors": marks(model),
+            "ties": ties(model),
+            "chat_template": tokenizer.chat_template,
+            "eos": tokenizer.eos_token_id,
+            "ids": tokenised(tokenizer, request.texts),
+            "stops": [] if request.base else _stops(model),
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        }
+        return seen, compute(model, request.prompts)
+
+
+def _load(request: Request) -> tuple[Any, dict[str, Any]]:
+    """The model, and transformers' word on names that are missing or too many."""
+    if request.base is None:
+        return _from_folder(request.folder, "auto", request)
+    from peft import PeftModel
+
+    base, info = _base(Path(request.base), request)
+    return PeftModel.from_pretrained(base, request.folder).eval(), info
+
+
+def _base(path: Path, request: Request) -> tuple[Any, dict[str, Any]]:
+    """What the adapter was trained on, in fp32. transformers alone reads some GGUF files as another model."""
+    if not path.is_file():
+        return _from_folder(str(path), torch.float32, request)
+    from engine.models.gguf import load_gguf_model
+
+    return load_gguf_model(path)
+
+
+def _from_folder(folder: str, dtype: torch.dtype | str, request: Request) -> tuple[Any, dict[str, Any]]:
+    attention = {"attn_implementation": request.attention} if request.attention else {}
+    model, info = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=request.trust_remote_code,
+        output_loading_info=True,
+        **attention,
+    )
+    return model, info
+
+
+def _stops(model: Any) -> list[int]:
+    """The tokens at which the folder's generation config ends an answer."""
+    config = getattr(model, "generation_config", None)
+    stops = None if config is None else config.eos_token_id
+    return [] if stops is None else [stops] if isinstance(stops, int) else list(stops)
+
+
+@contextmanager
+def plain_numerics(threads: int) -> Iterator[None]:
+    """Within it a CPU computes as it does in any fresh process, on so many threads."""
+    before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+        torch.set_num_threads(before)
+
+
+def compute(model: nn.Module, prompts: list[list[int]]) -> list[Tensor]:
+    """The logits [n, V] of each prompt of n tokens, each in a pass of its own."""
+    return [model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].contiguous() for ids in prompts]
+
+
+def marks(model: nn.Module) -> dict[str, str]:
+    """Type, shape and sha256 of every tensor that is stored: equal marks are equal weights, bit for bit."""
+    known: dict[tuple[int, torch.Size], str] = {}
+    found = {}
+    for name, tensor in model.state_dict().items():
+        if not isinstance(tensor, Tensor):
+            continue
+        place = (tensor.data_ptr(), tensor.shape)
+        if place not in known:
+            shape = "x".join(map(str, tensor.shape))
+            digest = hashlib.sha256(tensor_bytes(tensor)).hexdigest()
+            known[place] = f"{str(tensor.dtype).removeprefix('torch.')} {shape} {digest}"
+        found[name] = known[place]
+    return found
+
+
+def ties(model: nn.Module) -> list[list[str]]:
+    """The groups of names that are one parameter."""
+    groups: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        groups.setdefault(id(parameter), []).append(name)
+    return sorted(sorted(names) for names in groups.values() if len(names) > 1)
+
+
+def tokenised(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """The token ids of each text, with whatever the tokenizer puts around one."""
+    return [list(map(int, tokenizer(text).input_ids)) for text in texts]
+
+
+def _align(model: nn.Module) -> None:
+    """Moves weights that lie in a mapped file, at any address, to where a fresh tensor lies."""
+    for parameter in model.parameters():
+        if parameter.data_ptr() % ALIGNMENT:
+            parameter.data = parameter.data.clone()
+
+
+def request_json(request: Request) -> str:
+    """The request as the reader gets it."""
+    return json.dumps(asdict(request))
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # everything is written: nothing of a library's threads or caches is waited for
