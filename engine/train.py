@@ -26,6 +26,7 @@ from engine.models.load import LoadedModel, load_model, load_tokenizer
 from engine.models.quiet import quiet_libraries
 from engine.models.weights import trained_tensors
 from engine.optimizer import MasterWeights, split_precision
+from engine.pins import pinned
 from engine.policy import Policy, choose_mode
 from engine.reference import ReferenceCache, cache_folder
 from engine.rounding import DTYPES
@@ -64,16 +65,17 @@ def main(root: Path) -> Exit:
 
 def run(run: RunDir, events: EventWriter) -> None:
     """Data, model, reference, training, export: each phase starts when all before it has proved sound."""
-    config = load_config(run.config).config
+    asked = load_config(run.config).config
     control = Control(run.control_dir)
-    if config.export.enabled:
-        require_exportable(run, config)
+    if asked.export.enabled:
+        require_exportable(run, asked)
+    config = pinned(asked, run)
     prepared = prepare_data(run, config, events, control)
     trainer, loaded = build(config, prepared, events, control)
 
     cache = fill_references(trainer, loaded)
     identity = Identity(
-        config_digest=config_digest(config),
+        config_digest=config_digest(asked),
         data_digest=prepared.train.digest(),
         model_digest=loaded.fingerprint,
         world_size=trainer.accelerator.num_processes,
@@ -238,7 +240,7 @@ def export_model(run: RunDir, config: Config, events: EventWriter) -> None:
     """The Hugging Face model the config asks for; a failure here leaves the training as it is, to be exported again."""
     settings = config.export
     events.phase("export", "start")
-    path = export(
+    exported = export(
         run,
         checkpoint=settings.checkpoint,
         to=export_folder(run, config),
@@ -246,7 +248,11 @@ def export_model(run: RunDir, config: Config, events: EventWriter) -> None:
         adapter=settings.adapter,
         push=settings.push,
         private=settings.private,
+        verify=settings.verify,
         progress=progress_of(events, "export"),
     )
-    events.emit("export", path=str(path), push=settings.push)
+    for notice in exported.notices:
+        events.warning(notice.code, notice.text, **notice.params)
+    proof = exported.proof.to_json() if exported.proof else None
+    events.emit("export", path=str(exported.path), push=settings.push, proof=proof)
     events.phase("export", "end")

@@ -1,78 +1,186 @@
-"""The Hugging Face hub: a model's snapshot, an upload, and each way these fail as one line with a way out."""
+"""The Hugging Face hub: which commit a revision stands for, a model's snapshot, an upload."""
 
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
-from huggingface_hub import HfApi, constants, get_token, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    constants,
+    get_cached_repo_tree,
+    get_token,
+    snapshot_download,
 )
+from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
+from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.utils._paths import filter_repo_objects
 from huggingface_hub.utils._validators import validate_repo_id
 
-from engine.exits import CannotWriteError, EngineError, HubError, UsageError
+from engine.exits import HubError
+from engine.models.hub_client import retried
+from engine.models.hub_errors import AWAY, LOGIN, Kind, Repo, hub_error, hub_errors, lacks, offline
 
 WEIGHTS = ("*.safetensors", "*.json")
 TOKENIZER = ("tokenizer*", "*.model", "*.txt", "*.jinja", "*.tiktoken")
 CODE = ("*.py",)
 CARD = ("README.md",)
-NESTED = ("*/*",)
-"""Folders of a repo hold other formats of the same weights (onnx, original): never what is trained."""
+UNUSED = ("*/*", "consolidated*")
+"""Other formats of the same weights, in folders (onnx, original) or beside them: never what is trained."""
 
-LOGIN = "Log in with `hf auth login`, or set HF_TOKEN"
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+COMMIT = re.compile(r"[0-9a-f]{40}")
+OUTDATED = re.compile(r"[^/]+\.(safetensors|bin)(\.index\.json)?|adapter_config\.json")
+"""What an upload removes from the top of a repo unless it brings it anew: else tools would load old weights."""
 
-HTTPError: type[BaseException] = HfHubHTTPError.__bases__[0]
-"""The HTTP client's own base class, whichever client this release of huggingface_hub is built on."""
+_log = logging.getLogger(__name__)
+
+
+def commit_of(repo: str, revision: str | None, kind: Kind) -> str:
+    """The commit (40 hex digits) that a branch, a tag or, with None, the main branch stands for.
+
+    Asks the hub; where that is away, the local cache remembers what the last answer was. Raises HubError.
+    """
+    if revision and COMMIT.fullmatch(revision):
+        return revision
+    try:
+        with hub_errors(Repo(repo, kind, revision), "find"):
+            commit = str(retried(lambda: _info(repo, revision, kind)).sha)
+    except HubError as error:
+        remembered = _ref(repo, revision, kind)
+        if error.code not in AWAY or not remembered.is_file():
+            raise
+        commit = remembered.read_text(encoding="utf-8").strip()
+        if not COMMIT.fullmatch(commit):
+            raise
+        if error.code != "hub.offline":  # nobody has to be told what they asked for
+            _log.warning("%s Going on with commit %s, which the local cache remembers.", error.text, commit)
+        return commit
+    _remember(commit, _ref(repo, revision, kind))
+    return commit
+
+
+def require_commit(repo: Repo) -> None:
+    """Raises HubError unless the hub answers and shows us this repo at this revision."""
+    with hub_errors(repo, "download"):
+        retried(lambda: _info(repo.id, repo.revision, repo.kind))
+
+
+def _info(repo: str, revision: str | None, kind: Kind):  # type: ignore[no-untyped-def]
+    return HfApi().repo_info(repo, revision=revision, repo_type=kind)
+
+
+def _ref(repo: str, revision: str | None, kind: Kind) -> Path:
+    """Where the cache of huggingface_hub, and so every tool that shares it, notes a branch's commit."""
+    folder = repo_folder_name(repo_id=repo, repo_type=kind)
+    return Path(constants.HF_HUB_CACHE, folder, "refs", revision or constants.DEFAULT_REVISION)
+
+
+def _remember(commit: str, ref: Path) -> None:
+    """Best effort: a cache that cannot be written to says so when something is downloaded into it."""
+    with suppress(OSError):
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        draft = ref.with_name(f"{ref.name}.{uuid4().hex}")
+        draft.write_text(commit, encoding="utf-8")
+        os.replace(draft, ref)
 
 
 @cache
 def snapshot(repo: str, revision: str | None, *, code: bool) -> tuple[Path, str]:
     """Downloads what training needs of a model repo; the folder, and the commit its revision stands for.
 
-    A process asks once: the tokenizer and the model it loads are of one commit, even if the branch moves.
+    A process asks once: the tokenizer and the model it loads are of one commit, even if the branch moves. The
+    folder holds every file of the commit that is wanted, or HubError names what is missing.
     """
     patterns = [*WEIGHTS, *TOKENIZER, *CARD, *(CODE if code else ())]
-    with hub_errors(repo, "download"):
-        folder = Path(
-            snapshot_download(repo, revision=revision, allow_patterns=patterns, ignore_patterns=list(NESTED))
-        )
-    return folder, folder.name
+    commit = commit_of(repo, revision, "model")
+    wanted = Repo(repo, "model", commit)
+    with hub_errors(wanted, "download"):
+        try:
+            folder = retried(
+                lambda: snapshot_download(
+                    repo, revision=commit, allow_patterns=patterns, ignore_patterns=list(UNUSED)
+                )
+            )
+        except LocalEntryNotFoundError as error:
+            if told := _incomplete(error, wanted, patterns):
+                raise told from error
+            raise
+    return Path(folder), commit
+
+
+def _incomplete(error: LocalEntryNotFoundError, repo: Repo, patterns: Sequence[str]) -> HubError | None:
+    """The hub is away, and the cache has a part of what is wanted: with the names of the rest. Else None."""
+    here = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=repo.id, repo_type=repo.kind))
+    wanted = filter_repo_objects(
+        repo_files(repo), allow_patterns=list(patterns), ignore_patterns=list(UNUSED)
+    )
+    lacking = [name for name in wanted if not (here / "snapshots" / str(repo.revision) / name).exists()]
+    told = hub_error(error, repo, "download")
+    if not lacking or told is None or told.code not in AWAY:
+        return None
+    if constants.HF_HUB_OFFLINE:
+        return offline(repo, "download", lacking)
+    return HubError(told.code, f"{told.text} The local cache {lacks(lacking)}.", **told.params)
+
+
+def repo_files(repo: Repo) -> list[str]:
+    """The files of a model repo at a commit, as listed when it was downloaded; [] where no listing is left."""
+    try:
+        return [file.path for file in get_cached_repo_tree(repo.id, revision=repo.revision)]
+    except CachedRepoTreeNotFoundError:
+        return []
 
 
 def upload(folder: Path, repo: str, *, private: bool) -> str:
-    """Creates the repo if need be and uploads the folder as one commit; the repo's address.
+    """Creates the repo if need be and uploads the folder's files as one commit; the repo's address.
 
-    The token comes from the environment or from `hf auth login`, and from nowhere else. Raises HubError, also
-    where `private` is asked for and the repo is there already, public.
+    Nobody ever sees half a model: until the commit, its last request, the repo stays as it is. Other files of
+    the repo stay, but for weights at its top that are not the folder's. The token comes from the environment
+    or from `hf auth login`, and from nowhere else. Raises HubError, also where `private` is asked for and the
+    repo is there already, public.
     """
     api = HfApi(token=require_login(repo))
-    with hub_errors(repo, "upload to"):
-        address = api.create_repo(repo, private=private, exist_ok=True)
-        if private and not api.repo_info(address.repo_id).private:
+    with hub_errors(Repo(repo), "upload to"):
+        address = retried(lambda: api.create_repo(repo, private=private, exist_ok=True))
+        if private and not retried(lambda: api.repo_info(address.repo_id)).private:
             raise HubError(
                 "hub.public",
                 f"Cannot upload to {repo}: it is there already, and everyone can see it. Add --public (or set "
                 "private = false in [export]) if that is meant, or choose another repo.",
                 repo=repo,
             )
-        api.upload_folder(
-            repo_id=address.repo_id, folder_path=folder, commit_message="Upload a model trained with dpo-tui"
-        )
+        retried(lambda: _commit(api, folder, address.repo_id))
     return str(address)
+
+
+def _commit(api: HfApi, folder: Path, repo: str) -> None:
+    """`upload_folder` would make a commit every few minutes, each a part of the model for all to load."""
+    api.create_commit(
+        repo, list(_operations(api, folder, repo)), commit_message="Upload a model trained with dpo-tui"
+    )
+
+
+def _operations(api: HfApi, folder: Path, repo: str) -> Iterator[CommitOperationAdd | CommitOperationDelete]:
+    """Made anew for every attempt: huggingface_hub marks them as it goes."""
+    files = {
+        file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()
+    }
+    for name, file in files.items():
+        yield CommitOperationAdd(name, str(file))
+    for name in api.list_repo_files(repo):
+        if name not in files and OUTDATED.fullmatch(name):
+            yield CommitOperationDelete(name)
 
 
 def require_repo_id(repo: str) -> None:
     """Raises UsageError for what is no repo id, before anybody waits for an export to upload."""
-    with hub_errors(repo, "upload to"):
+    with hub_errors(Repo(repo), "upload to"):
         validate_repo_id(repo)
 
 
@@ -80,120 +188,6 @@ def require_login(repo: str) -> str:
     """The token an upload to `repo` will use. Raises HubError where there is none."""
     token = get_token()
     if not token:
-        raise HubError("hub.no_token", f"Cannot upload to {repo}: not logged in. {LOGIN}.", repo=repo)
+        way_out = LOGIN[0].upper() + LOGIN[1:]
+        raise HubError("hub.no_token", f"Cannot upload to {repo}: not logged in. {way_out}.", repo=repo)
     return token
-
-
-@contextmanager
-def hub_errors(repo: str, action: str) -> Iterator[None]:
-    """Turns whatever the hub's library raises inside into an EngineError of one line.
-
-    action: "download" or "upload to", the verb of the message.
-    """
-    try:
-        yield
-    except (HFValidationError, HTTPError, OSError) as error:
-        raise translated(error, repo, action) from error
-
-
-def translated(error: BaseException, repo: str, action: str) -> EngineError:
-    """The EngineError for an error of the hub's library; its cause decides where it wraps another."""
-    if isinstance(error, HFValidationError):
-        return UsageError(
-            "hub.bad_id", f'"{repo}" is not a repo id: expected owner/name, as on huggingface.co.', repo=repo
-        )
-    if isinstance(error, LocalEntryNotFoundError):
-        cause = error.__cause__
-        return (
-            translated(cause, repo, action)
-            if isinstance(cause, HTTPError | OSError)
-            else _offline(repo, action)
-        )
-    if isinstance(error, OfflineModeIsEnabled):
-        return _offline(repo, action)
-    if isinstance(error, HfHubHTTPError):
-        return _refused(error, repo, action)
-    if isinstance(error, HTTPError):
-        return _unreachable(error, repo, action)
-    return _cannot_write(error, repo)
-
-
-def _refused(error: HfHubHTTPError, repo: str, action: str) -> HubError:
-    """The hub answered, and not with what was asked for."""
-    status = int(error.response.status_code)
-    if isinstance(error, GatedRepoError):
-        code, why = "hub.gated", f"its authors grant access one by one: ask on {_page(repo)}, then {_login()}"
-    elif isinstance(error, RevisionNotFoundError):
-        code, why = "hub.no_revision", f"it has no such revision: see the branches and tags on {_page(repo)}"
-    elif status in (401, 403):
-        code, why = "hub.auth", f"the hub wants a login with access to it ({status}). {LOGIN}"
-    elif isinstance(error, RepositoryNotFoundError) or status == 404:
-        code, why = "hub.not_found", f"there is no such repo, or it is private: check the id, or {_login()}"
-    elif status == 429:
-        code, why = (
-            "hub.rate_limit",
-            f"too many requests (429). Wait some minutes, or {_login()} for a higher limit",
-        )
-    elif status >= 500:
-        code, why = (
-            "hub.down",
-            f"the hub has a fault ({status}). Try again later; see https://status.huggingface.co",
-        )
-    else:
-        code, why = (
-            "hub.refused",
-            f"the hub answered {status}: {_first_line(error.server_message or str(error))}",
-        )
-    return HubError(code, f"Cannot {action} {repo}: {why}.", repo=repo, status=status)
-
-
-def _unreachable(error: BaseException, repo: str, action: str) -> HubError:
-    timeout = "timeout" in type(error).__name__.lower()
-    code, why = (
-        ("hub.timeout", "gave no answer in time") if timeout else ("hub.unreachable", "cannot be reached")
-    )
-    return HubError(
-        code,
-        f"Cannot {action} {repo}: {constants.ENDPOINT} {why}. "
-        "Check the network and HF_ENDPOINT, then try again.",
-        repo=repo,
-        endpoint=constants.ENDPOINT,
-    )
-
-
-def _offline(repo: str, action: str) -> HubError:
-    text = f"Cannot {action} {repo}: the network is switched off (HF_HUB_OFFLINE is set). Unset it"
-    if action == "download":
-        text += f", or run `hf download {repo}` where there is a network: the local cache is incomplete"
-    return HubError("hub.offline", f"{text}.", repo=repo)
-
-
-def _cannot_write(error: BaseException, repo: str) -> EngineError:
-    """What is left is the local disk (the cache folder), or a connection that broke below HTTP."""
-    number = error.errno if isinstance(error, OSError) else None
-    if number in (*NO_SPACE, errno.EACCES, errno.EROFS, errno.EPERM):
-        return CannotWriteError(
-            "hub.cache_unwritable",
-            f"Cannot keep {repo} in {constants.HF_HUB_CACHE}: {_first_line(error)}. "
-            "Free space there, or set HF_HOME to another folder.",
-            repo=repo,
-            path=str(constants.HF_HUB_CACHE),
-        )
-    return HubError(
-        "hub.broken",
-        f"The transfer of {repo} failed: {_first_line(error)}. Try again: it resumes.",
-        repo=repo,
-    )
-
-
-def _page(repo: str) -> str:
-    return f"https://huggingface.co/{repo}"
-
-
-def _login() -> str:
-    return LOGIN[0].lower() + LOGIN[1:]
-
-
-def _first_line(error: object) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

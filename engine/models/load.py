@@ -99,11 +99,11 @@ def _require_complete(info: dict[str, Any], resolved: ResolvedModel) -> None:
 
 @contextmanager
 def _loading(resolved: ResolvedModel, what: str) -> Iterator[None]:
-    """Quiet while loading, and any failure as one line."""
+    """Quiet while loading, and any failure as one line: of files from anywhere any exception can come."""
     try:
         with quiet_transformers():
             yield
-    except EngineError:
+    except (EngineError, MemoryError, torch.OutOfMemoryError):
         raise
     except ImportError as error:
         raise EnvironmentUnfitError(
@@ -111,7 +111,7 @@ def _loading(resolved: ResolvedModel, what: str) -> Iterator[None]:
             f"The {what} of {resolved.id} needs a package that is not installed: {_first_line(error)}",
             id=resolved.id,
         ) from error
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:
         raise UnusableError(
             f"model.bad_{what}",
             f"The {what} of {resolved.id} cannot be loaded: {_first_line(error)}",
@@ -120,5 +120,7 @@ def _loading(resolved: ResolvedModel, what: str) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    """The first line, with the one after it where the first only announces it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    wanted = 2 if lines and lines[0].endswith(":") else 1
+    return " ".join(lines[:wanted]) or type(error).__name__

@@ -1,7 +1,8 @@
 """From `[model]` to files on this disk, checked before anything heavy is loaded."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,12 +13,16 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from engine.config.schema import Model
 from engine.exits import UnusableError
 from engine.models.builtin import builtin_file, builtin_model
-from engine.models.hub import snapshot
+from engine.models.hub import repo_files, snapshot
+from engine.models.hub_errors import Repo
 from engine.models.weights import safetensors_problem
+from engine.sanitize import one_line
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+VOCABULARIES = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
+"""One of these every tokenizer needs: without one some classes would come up empty, and say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ def resolve(model: Model) -> ResolvedModel:
         return _gguf(model, builtin_file(model.id))
     if model.source == "hub":
         folder, commit = snapshot(model.id, model.revision, code=model.trust_remote_code)
-        _check_folder(folder, model, bare=model.id)
+        _check_folder(folder, model, bare=model.id, repo=Repo(model.id, "model", commit))
         return ResolvedModel("hub", model.id, folder, None, commit, model.trust_remote_code)
     return _resolve_local(model, Path(model.id).expanduser())
 
@@ -83,26 +88,41 @@ def _gguf(model: Model, file: Path) -> ResolvedModel:
     return ResolvedModel(model.source, model.id, file.resolve().parent, file.resolve().name, None, False)
 
 
-def _check_folder(folder: Path, model: Model, bare: str) -> None:
-    """A transformers folder: config, whole safetensors, an architecture that can be trained."""
+def _check_folder(folder: Path, model: Model, bare: str, repo: Repo | None = None) -> None:
+    """A transformers folder: config, tokenizer, whole safetensors, an architecture that can be trained.
+
+    repo: where on the hub it is from; with it the messages can tell what the repo lacks from what the cache lacks.
+    """
     if (folder / "adapter_config.json").is_file():
         raise _unusable(
             "model.is_adapter",
             f"{bare} holds a LoRA adapter, not a whole model. Merge it into its base, and train that.",
             model,
         )
-    config = _read_config(folder / "config.json", model, bare)
+    config = _read_config(folder / "config.json", model, bare, repo)
     _check_architecture(config, model, bare)
-    _check_weights(folder, model, bare)
+    if model.trust_remote_code:
+        _check_code_origin(folder, model, bare)
+    _check_weights(folder, model, bare, repo)
+    if not any(next(folder.glob(pattern), None) for pattern in VOCABULARIES):
+        raise _unusable(
+            "model.no_tokenizer",
+            f"{bare} has no tokenizer: expected tokenizer.json or tokenizer.model beside config.json. "
+            + (_if_incomplete(repo) if repo else "Copy the tokenizer's files there."),
+            model,
+        )
 
 
-def _read_config(path: Path, model: Model, bare: str) -> Mapping[str, Any]:
+def _read_config(path: Path, model: Model, bare: str, repo: Repo | None) -> Mapping[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise _unusable(
-            "model.no_config", f"{bare} has no config.json: it is not a transformers model.", model
-        ) from error
+        packed = [name for name in _listed(path.parent, repo) if name.endswith(".gguf")]
+        way_out = _if_incomplete(repo) if repo else ""
+        if packed:
+            way_out = "It" + _instead(packed, repo).removeprefix(": it")
+        text = f"{bare} has no config.json: it is not a transformers model. {way_out}"
+        raise _unusable("model.no_config", text.strip(), model) from error
     except (OSError, ValueError) as error:
         raise _unusable(
             "model.bad_config", f"{bare}: config.json cannot be read ({error}).", model
@@ -114,7 +134,7 @@ def _read_config(path: Path, model: Model, bare: str) -> Mapping[str, Any]:
 
 def _check_architecture(config: Mapping[str, Any], model: Model, bare: str) -> None:
     kind = config["model_type"]
-    auto_map = config.get("auto_map") or {}
+    auto_map = config.get("auto_map")
     if config.get("quantization_config"):
         raise _unusable(
             "model.quantized",
@@ -124,15 +144,16 @@ def _check_architecture(config: Mapping[str, Any], model: Model, bare: str) -> N
         )
     if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return
-    if "AutoModelForCausalLM" in auto_map:
-        if not model.trust_remote_code:
-            raise _unusable(
-                "model.remote_code",
-                f'{bare} is of type "{kind}", which transformers does not know; it ships its own Python '
-                "code. Read that code, and if you trust its authors set trust_remote_code = true.",
-                model,
-            )
-        return
+    if isinstance(auto_map, dict) and "AutoModelForCausalLM" in auto_map:
+        if model.trust_remote_code:
+            return
+        file = str(auto_map["AutoModelForCausalLM"]).rpartition(".")[0]
+        raise _unusable(
+            "model.remote_code",
+            f'{bare} is of type "{kind}", which transformers does not know; it ships its own Python code '
+            f"({one_line(file)}.py). Read that code, and if you trust its authors set trust_remote_code = true.",
+            model,
+        )
     known = kind in CONFIG_MAPPING_NAMES
     raise _unusable(
         "model.not_causal" if known else "model.unknown_type",
@@ -146,20 +167,33 @@ def _check_architecture(config: Mapping[str, Any], model: Model, bare: str) -> N
     )
 
 
-def _check_weights(folder: Path, model: Model, bare: str) -> None:
-    files = _weight_files(folder, model, bare)
-    for name in files:
-        path = folder / name
-        problem = safetensors_problem(path) if path.is_file() else "it is missing"
-        if problem:
+def _check_code_origin(folder: Path, model: Model, bare: str) -> None:
+    """Trust is in one repo at one commit: `"auto_map": "owner/other--file.Class"` is code of neither."""
+    for name in ("config.json", "tokenizer_config.json"):
+        try:
+            auto_map = json.loads((folder / name).read_text(encoding="utf-8")).get("auto_map")
+        except (OSError, ValueError, AttributeError):
+            continue
+        if elsewhere := re.search(r'"([^"]+)--', json.dumps(auto_map)):
             raise _unusable(
-                "model.broken_file",
-                f"{bare}: {name} is unusable: {problem}. Download the model again.",
+                "model.code_elsewhere",
+                f"{bare} takes code from another repo, {one_line(elsewhere[1])}, at whatever commit is newest there "
+                f"({name}, auto_map). Use a model that holds its own code, or a local copy with the code in it.",
                 model,
             )
 
 
-def _weight_files(folder: Path, model: Model, bare: str) -> list[str]:
+def _check_weights(folder: Path, model: Model, bare: str, repo: Repo | None) -> None:
+    for name in _weight_files(folder, model, bare, repo):
+        path = folder / name
+        problem = safetensors_problem(path) if path.is_file() else "it is missing"
+        if problem:
+            force = " --force-download" if path.is_file() else ""
+            way_out = f"Run `{repo.download}{force}`." if repo else "Download the model again."
+            raise _unusable("model.broken_file", f"{bare}: {name} is unusable: {problem}. {way_out}", model)
+
+
+def _weight_files(folder: Path, model: Model, bare: str, repo: Repo | None) -> list[str]:
     if (folder / INDEX).is_file():
         try:
             weight_map = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"]
@@ -168,18 +202,42 @@ def _weight_files(folder: Path, model: Model, bare: str) -> list[str]:
             raise _unusable("model.broken_file", f"{bare}: {INDEX} is not a weights index.", model) from error
     if (folder / SINGLE).is_file():
         return [SINGLE]
-    pickled = model.source == "hub" or any(file.suffix in PICKLES for file in folder.iterdir())
-    raise _unusable(
-        "model.no_safetensors",
-        f"{bare} has no {SINGLE}"
-        + (
-            ": pickled weights (.bin, .pt) can run code when they are opened and are not read. Use a "
+    instead = _instead(_listed(folder, repo), repo)
+    raise _unusable("model.no_safetensors", f"{bare} has no {SINGLE}{instead}", model)
+
+
+def _listed(folder: Path, repo: Repo | None) -> list[str]:
+    """Everything the model consists of: more than was downloaded, where it is from the hub."""
+    return repo_files(repo) if repo else sorted(file.name for file in folder.iterdir())
+
+
+def _instead(listed: Sequence[str], repo: Repo | None) -> str:
+    """What a model without weights of the right kind has instead, and what to do."""
+    here = [name for name in listed if "/" not in name]
+    if pickled := [name for name in here if name.endswith(PICKLES)]:
+        return (
+            f": its weights are pickled ({_some(pickled)}), can run code when they are opened, and are not read. Use a "
             "safetensors version of the model, or convert it with https://huggingface.co/spaces/safetensors/convert."
-            if pickled
-            else " nor an index of several. Is the folder complete?"
-        ),
-        model,
-    )
+        )
+    if packed := [name for name in here if name.endswith(".gguf")]:
+        return (
+            f": it holds GGUF files ({_some(packed)}). Use the model they were made from, or download one of "
+            'them and train that: source = "local", id = its path.'
+        )
+    others = [name for name in listed if name.endswith(".safetensors")]
+    if others:
+        return f" nor an index of several, only {_some(others)}, which transformers does not look for."
+    return f" nor an index of several. {_if_incomplete(repo) if repo else 'Is the folder complete?'}"
+
+
+def _if_incomplete(repo: Repo) -> str:
+    """For a snapshot whose listing is lost: nobody can tell the repo's fault from the cache's."""
+    known = bool(repo_files(repo))
+    return f"See {repo.page}." if known else f"If the cache is incomplete, run `{repo.download}`."
+
+
+def _some(names: Sequence[str]) -> str:
+    return one_line(", ".join(names[:3]) + (", ..." if len(names) > 3 else ""))
 
 
 def _unusable(code: str, text: str, model: Model) -> UnusableError:

@@ -1,257 +1,217 @@
-"""The hub, as a server on this machine: what is fetched, what is sent, and every refusal as one line."""
+"""Models of the hub, from a server on this machine: what is fetched, of which commit, and when nothing is."""
 
-import errno
-import json
-import re
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from huggingface_hub import constants
-from huggingface_hub.errors import LocalEntryNotFoundError
 
 from engine.config.schema import Model
-from engine.exits import CannotWriteError, EngineError, HubError, UnusableError, UsageError
-from engine.models import hub
+from engine.exits import HubError
+from engine.models.hub import commit_of, snapshot
 from engine.models.load import load_model, load_tokenizer
 from engine.models.resolve import resolve
+from tests.engine.hub_here import NOBODY, everything_below, forget, hub_here, point_at, set_offline
 from tests.engine.tiny_folder import write_folder
+from tests.hub_repo import Repo
+from tests.hub_server import TOKEN, HubServer
 
-COMMIT = "c0ffee" * 6 + "cafe"
-TOKEN = "hf_" + "canary" * 5
-
-
-@dataclass
-class FakeHub:
-    """One model repo; `status` and `error` make every request fail."""
-
-    folder: Path
-    status: int = 200
-    error: str = ""
-    private: bool = True
-    address: str = ""
-    requests: list[str] = field(default_factory=list)
-    sent: bytes = b""
-
-    def answer(self, method: str, path: str) -> tuple[int, Any, dict[str, str]]:
-        if self.status != 200:
-            return self.status, {"error": "no"}, {"X-Error-Code": self.error} if self.error else {}
-        if found := re.fullmatch(rf"/owner/name/resolve/{COMMIT}/(.+)", path):
-            content = (self.folder / found[1]).read_bytes()
-            return 200, content, {"ETag": f'"{len(content):040d}"', "X-Repo-Commit": COMMIT}
-        if method == "GET" and "/tree/" in path:
-            files = [file for file in self.folder.iterdir() if file.is_file()]
-            entries = [self._entry(file) for file in files]
-            return 200, entries, {}
-        return 200, self._api(path), {}
-
-    def _entry(self, file: Path) -> dict[str, Any]:
-        return {
-            "type": "file",
-            "path": file.name,
-            "size": file.stat().st_size,
-            "oid": f"{file.stat().st_size:040d}",
-        }
-
-    def _api(self, path: str) -> Any:
-        if path.endswith("/preupload/main"):
-            return {
-                "files": [
-                    {"path": f.name, "uploadMode": "regular", "shouldIgnore": False} for f in self.sending
-                ]
-            }
-        if path.endswith("/commit/main"):
-            return {
-                "success": True,
-                "commitOid": COMMIT,
-                "commitUrl": f"{self.address}/owner/name/commit/{COMMIT}",
-            }
-        if path.endswith("/repos/create"):
-            return {"url": f"{self.address}/owner/name", "name": "owner/name", "id": "owner/name"}
-        return {
-            "id": "owner/name",
-            "modelId": "owner/name",
-            "sha": COMMIT,
-            "private": self.private,
-            "siblings": [],
-        }
-
-    @property
-    def sending(self) -> list[Path]:
-        return list(self.folder.iterdir())
+REPO = "owner/tiny"
+REMOTE = Model(source="hub", id=REPO)
 
 
-def handler(fake: FakeHub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def serve(self) -> None:
-            path = self.path.split("?")[0]
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            fake.requests.append(f"{self.command} {path}")
-            if path.endswith("/commit/main"):
-                fake.sent = body
-            status, content, headers = fake.answer(self.command, path)
-            data = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(data))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(data)
-
-        do_GET = do_HEAD = do_POST = serve  # noqa: N815  (the base class's names)
-
-        def log_message(self, *_: object) -> None:
-            """Silent."""
-
-    return Handler
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of four shards."""
+    return write_folder(tmp_path_factory.mktemp("repo"), shard="40KB")
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    fake = FakeHub(write_folder(tmp_path / "repo"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(fake))
-    fake.address = f"http://127.0.0.1:{server.server_port}"
-    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    point_at(fake.address, tmp_path, monkeypatch)
-    yield fake
-    server.shutdown()
-    server.server_close()
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    with hub_here(tmp_path, monkeypatch) as hub:
+        yield hub
 
 
-def point_at(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """huggingface_hub reads its environment once, at import: a test changes what it read."""
-    hub.snapshot.cache_clear()
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    template = address + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr("engine.models.hub.get_token", lambda: TOKEN)
+@pytest.fixture
+def repo(hub: HubServer, folder: Path) -> Repo:
+    return hub.add(REPO, folder)
 
 
-REMOTE = Model(source="hub", id="owner/name")
+def fetched(hub: HubServer) -> set[str]:
+    return {line.rsplit("/", 1)[1] for line in hub.lines("GET .*/resolve/")}
 
 
-def test_model_of_the_hub_is_loaded_and_its_commit_recorded(fake: FakeHub) -> None:
-    for extra in ("modeling_own.py", "pytorch_model.bin", "README.md"):
-        (fake.folder / extra).write_text("x")
+def test_model_and_tokenizer_come_from_the_hub_and_the_commit_is_recorded(
+    hub: HubServer, repo: Repo, folder: Path
+) -> None:
     loaded = load_model(REMOTE)
-    assert loaded.origin.commit == COMMIT
-    assert load_tokenizer(REMOTE).chat_template
-    fetched = {request.rsplit("/", 1)[1] for request in fake.requests if "/resolve/" in request}
-    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md"} <= fetched
-    assert not {"modeling_own.py", "pytorch_model.bin"} & fetched
+    tokenizer = load_tokenizer(REMOTE)
+    here = Model(source="local", id=str(folder))
+    assert loaded.origin.commit == repo.refs["main"]
+    assert loaded.fingerprint == load_model(here).fingerprint
+    assert tokenizer("Hello").input_ids == load_tokenizer(here)("Hello").input_ids
+    assert tokenizer.chat_template
+    assert fetched(hub) == {file.name for file in folder.iterdir()}
 
 
-def test_repo_with_only_pickled_weights_is_refused_without_fetching_them(fake: FakeHub) -> None:
-    (fake.folder / "model.safetensors").rename(fake.folder / "pytorch_model.bin")
-    with pytest.raises(UnusableError, match="pickled"):
-        resolve(REMOTE)
-    assert not any("pytorch_model" in request for request in fake.requests)
-
-
-def test_second_load_needs_no_hub(fake: FakeHub) -> None:
+def test_only_what_training_needs_is_fetched(hub: HubServer, folder: Path) -> None:
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    extra = [
+        "modeling_own.py",
+        "pytorch_model.bin",
+        "consolidated.safetensors",
+        "onnx/model.onnx",
+        "tf/config.json",
+    ]
+    hub.add(REPO, {**files, **dict.fromkeys(extra, b"x"), "README.md": b"# Tiny"})
     resolve(REMOTE)
-    hub.snapshot.cache_clear()
-    fake.status = 404
-    fake.requests.clear()
-    assert resolve(Model(source="hub", id="owner/name", revision=COMMIT)).commit == COMMIT
+    assert fetched(hub) == {*files, "README.md"}
+
+
+@pytest.mark.parametrize("revision", [None, "main", "v1"])
+def test_branches_and_tags_are_looked_up(
+    hub: HubServer, repo: Repo, folder: Path, revision: str | None
+) -> None:
+    repo.refs["v1"] = repo.refs["main"]
+    assert resolve(Model(id=REPO, revision=revision)).commit == repo.refs["main"]
+
+
+def test_branch_that_moves_in_the_middle_leaves_one_commit(hub: HubServer, repo: Repo) -> None:
+    first = repo.refs["main"]
+    hub.fail("GET .*/resolve/.*config", kind="move", times=1)
+    commit = resolve(REMOTE).commit
+    assert commit == first != repo.refs["main"]
+    assert not [line for line in hub.lines("/resolve/") if first not in line]
+    assert load_model(REMOTE).origin.commit == first
+
+
+def test_second_start_needs_no_hub(hub: HubServer, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = resolve(REMOTE)
+    hub.requests.clear()
+    set_offline(True, monkeypatch)
+    assert resolve(REMOTE) == first
+    assert resolve(Model(id=REPO, revision=repo.refs["main"])).commit == first.commit
+    set_offline(False, monkeypatch)
+    point_at(NOBODY, monkeypatch)
+    assert resolve(REMOTE) == first
+    assert not hub.requests
+
+
+def test_going_on_with_a_remembered_commit_is_told(
+    hub: HubServer, repo: Repo, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    commit = commit_of(REPO, None, "model")
+    repo.commit({"new": b""})
+    hub.fail("/api/", status=503)
+    assert commit_of(REPO, None, "model") == commit
+    assert commit in caplog.text
+    assert "503" in caplog.text
+
+
+def test_refusal_is_no_reason_to_go_on_with_a_remembered_commit(hub: HubServer, repo: Repo) -> None:
+    resolve(REMOTE)
+    forget()
+    hub.fail("/api/", status=403)
+    with pytest.raises(HubError, match="403"):
+        commit_of(REPO, None, "model")
+
+
+def test_commit_is_not_looked_up(hub: HubServer) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    assert commit_of(REPO, commit, "model") == commit
+    assert not hub.requests
+
+
+def test_large_files_may_live_on_another_host_that_never_sees_the_token(hub: HubServer, repo: Repo) -> None:
+    hub.cdn = hub.address.replace("127.0.0.1", "localhost")
+    load_model(REMOTE)
+    elsewhere = [request for request in hub.requests if request.host.startswith("localhost")]
+    assert {request.path.split("/")[1] for request in elsewhere} == {"objects"}
+    assert not [request for request in elsewhere if request.token]
+
+
+def test_hub_that_sends_elsewhere_does_not_get_the_token_sent_there(hub: HubServer, repo: Repo) -> None:
+    other = hub.address.replace("127.0.0.1", "localhost")
+    for place in (f"/api/models/{REPO}/revision/main", f"/api/models/{REPO}", f"/api/models/{REPO}/tree"):
+        hub.fail(rf"^GET {place}$", status=307, headers={"Location": other + place}, times=1)
+    resolve(REMOTE)
+    elsewhere = [request for request in hub.requests if request.host.startswith("localhost")]
+    assert elsewhere
+    assert not [request for request in elsewhere if request.token]
+    assert [request for request in hub.requests if request.token == f"Bearer {TOKEN}"]
+
+
+def test_token_stands_in_no_file(hub: HubServer, repo: Repo, tmp_path: Path) -> None:
+    load_model(REMOTE)
+    assert TOKEN.encode() not in everything_below(tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["model-00002-of-00004.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("away", ["offline", "unreachable"])
+def test_incomplete_snapshot_is_refused_with_what_it_lacks(
+    hub: HubServer, repo: Repo, monkeypatch: pytest.MonkeyPatch, lost: str, away: str
+) -> None:
+    (resolve(REMOTE).path / lost).unlink()
+    forget()
+    if away == "offline":
+        set_offline(True, monkeypatch)
+    else:
+        point_at(NOBODY, monkeypatch)
+    with pytest.raises(HubError) as caught:
+        resolve(REMOTE)
+    assert f"is incomplete: it lacks {lost}" in caught.value.text
+    assert ("HF_HUB_OFFLINE" if away == "offline" else NOBODY) in caught.value.text
+    if away == "offline":
+        assert f"hf download {REPO} --revision {repo.refs['main']}" in caught.value.text
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "code", "way_out"),
+    ("lost", "problem"),
     [
-        (401, "", "hub.auth", "hf auth login"),
-        (403, "", "hub.auth", "HF_TOKEN"),
-        (403, "GatedRepo", "hub.gated", "https://huggingface.co/owner/name"),
-        (404, "RepoNotFound", "hub.not_found", "check the id"),
-        (404, "RevisionNotFound", "hub.no_revision", "branches and tags"),
-        (429, "", "hub.rate_limit", "Wait"),
-        (500, "", "hub.down", "Try again later"),
-        (503, "", "hub.down", "Try again later"),
-        (418, "", "hub.refused", "418"),
+        ("model-00002-of-00004.safetensors", "model-00002-of-00004.safetensors is unusable: it is missing"),
+        ("model*", "has no model.safetensors nor an index of several. If the cache is incomplete, run"),
+        ("tokenizer.json", "has no tokenizer: expected tokenizer.json"),
+        ("config.json", "has no config.json"),
     ],
 )
-def test_refusal_is_one_line_with_a_way_out(
-    fake: FakeHub, monkeypatch: pytest.MonkeyPatch, status: int, error: str, code: str, way_out: str
+def test_incomplete_snapshot_without_a_listing_is_refused_as_well(
+    hub: HubServer, repo: Repo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lost: str, problem: str
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    fake.status, fake.error = status, error
-    with pytest.raises(HubError) as caught:
+    """As another program, or an older huggingface_hub, may have left it."""
+    here = resolve(REMOTE).path
+    home = tmp_path / "other"
+    shutil.copytree(Path(constants.HF_HUB_CACHE), home, symlinks=True)
+    shutil.rmtree(next(home.glob("*/trees")))
+    for file in (home / here.relative_to(constants.HF_HUB_CACHE)).glob(lost):
+        file.unlink()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home))
+    set_offline(True, monkeypatch)
+    with pytest.raises(Exception, match=problem) as caught:
         resolve(REMOTE)
-    assert caught.value.code == code
-    assert way_out in caught.value.text
-    assert "owner/name" in caught.value.text
-    assert "\n" not in caught.value.text
+    assert f"hf download {REPO} --revision {repo.refs['main']}" in str(caught.value)
 
 
-def test_nobody_listening_names_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    point_at("http://127.0.0.1:9", tmp_path, monkeypatch)
-    with pytest.raises(HubError, match=r"http://127\.0\.0\.1:9 cannot be reached") as caught:
-        resolve(REMOTE)
-    assert caught.value.code == "hub.unreachable"
-
-
-def test_offline_without_a_cached_copy_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    point_at("http://127.0.0.1:9", tmp_path, monkeypatch)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(HubError, match="HF_HUB_OFFLINE") as caught:
-        resolve(REMOTE)
-    assert caught.value.code == "hub.offline"
-
-
-def test_id_that_is_no_repo_id_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="owner/name"):
-        resolve(Model(source="hub", id="https://huggingface.co/a/b/c"))
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "code"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), CannotWriteError, "hub.cache_unwritable"),
-        (OSError("Consistency check failed: file should be of size 3"), HubError, "hub.broken"),
-        (LocalEntryNotFoundError("offline"), HubError, "hub.offline"),
-    ],
-)
-def test_local_failures_keep_their_kind(error: OSError, kind: type[EngineError], code: str) -> None:
-    with pytest.raises(kind) as caught, hub.hub_errors("owner/name", "download"):
-        raise error
-    assert caught.value.code == code
-
-
-def test_upload_creates_a_private_repo_and_sends_the_folder(fake: FakeHub) -> None:
-    address = hub.upload(fake.folder, "owner/name", private=True)
-    assert address.endswith("/owner/name")
-    assert "POST /api/repos/create" in fake.requests
-    assert b'"path": "config.json"' in fake.sent or b'"path":"config.json"' in fake.sent
-
-
-def test_private_upload_into_a_public_repo_is_refused(fake: FakeHub) -> None:
-    fake.private = False
-    with pytest.raises(HubError, match="everyone can see it"):
-        hub.upload(fake.folder, "owner/name", private=True)
-    assert not fake.sent
-
-
-@pytest.mark.parametrize(("status", "code"), [(401, "hub.auth"), (403, "hub.auth"), (429, "hub.rate_limit")])
-def test_refused_upload_never_shows_the_token(
-    fake: FakeHub, monkeypatch: pytest.MonkeyPatch, status: int, code: str
+@pytest.mark.parametrize("fault", [{"kind": "cut"}, {"kind": "drop"}, {"status": 500}, {"kind": "short"}])
+def test_transfer_that_breaks_leaves_nothing_to_be_taken_for_whole(
+    hub: HubServer, repo: Repo, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)
-    fake.status = status
-    with pytest.raises(HubError) as caught:
-        hub.upload(fake.folder, "owner/name", private=True)
-    assert caught.value.code == code
-    assert TOKEN not in caught.value.text + str(caught.value.params)
+    broken = "model-00003-of-00004.safetensors"
+    hub.fail(f"GET .*{broken}", **fault)
+    with pytest.raises(HubError, match=f"Cannot download {REPO}"):
+        snapshot(REPO, None, code=False)
+    assert not list(Path(constants.HF_HUB_CACHE).rglob("*.incomplete"))
+    set_offline(True, monkeypatch)
+    with pytest.raises(HubError, match=f"lacks .*{broken}.*hf download {REPO}"):
+        resolve(REMOTE)
+    hub.faults.clear()
+    set_offline(False, monkeypatch)
+    assert load_model(REMOTE).origin.commit == repo.refs["main"]
 
 
-def test_upload_without_a_login_says_how_to_log_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.models.hub.get_token", lambda: None)
-    with pytest.raises(HubError, match="hf auth login") as caught:
-        hub.upload(tmp_path, "owner/name", private=True)
-    assert caught.value.code == "hub.no_token"
+@pytest.mark.parametrize("fault", [{"kind": "cut"}, {"kind": "drop"}, {"status": 502}, {"status": 429}])
+@pytest.mark.parametrize("place", ["/api/", "HEAD", "GET .*model-00002"])
+def test_passing_fault_is_got_over(hub: HubServer, repo: Repo, fault: dict[str, Any], place: str) -> None:
+    hub.fail(place, times=2, **fault)
+    assert load_model(REMOTE).origin.commit == repo.refs["main"]
