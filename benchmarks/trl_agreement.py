@@ -23,8 +23,8 @@ from engine import train
 from engine.config.load import load_config
 from engine.config.schema import Config
 from engine.data.pairs import PairStore
-from engine.models.load import load_model, load_tokenizer
 from engine.mix import Mix
+from engine.models.load import load_model, load_tokenizer
 from engine.plan import Schedule
 from engine.rundir.events import EventWriter, read_events
 from engine.rundir.paths import RunDir

@@ -166,7 +166,8 @@ def lasting_line(event: Event) -> str | None:
         case {"type": "gates", "gates": list(gates)}:
             return f"gates  step {event.get('step')}  {'; '.join(map(_gate, gates))}"
         case {"type": "export"}:
-            return f"exported to {event.get('path')}"
+            proved = ", verified in a fresh process" if isinstance(event.get("proof"), dict) else ""
+            return f"exported to {event.get('path')}{proved}"
         case {"type": "warning"}:
             return f"warning: {event.get('text')}"
         case {"type": "resume"}:

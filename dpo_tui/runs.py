@@ -2,6 +2,7 @@
 
 import difflib
 import json as jsonlib
+import os
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dpo_tui.display import say, talk
+from engine.config.local import absolute
 from engine.exits import Exit, UsageError
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.control import Control
@@ -36,20 +38,21 @@ def find(run: str, runs_dir: Path | None = None) -> Path:
     """
     base = DEFAULT_RUNS_DIR if runs_dir is None else runs_dir
     named = [] if "/" in run or run in ("", ".", "..") else [base / run]
-    for place in [*named, *([Path(run).expanduser()] if run else [])]:
-        root = place.parent if place.name == "config.toml" and place.is_file() else place
+    for place in [*named, *([Path(absolute(run))] if run else [])]:
+        root = place.parent if place.name == "config.toml" and os.path.isfile(place) else place
         if is_run(root):
             return root.absolute()
     close = difflib.get_close_matches(run, [path.name for path in run_dirs(base)], n=1)
     hint = (
         f"did you mean {close[0]}?" if close else "`dpo-tui runs` lists them, --runs names another directory"
     )
-    raise UsageError("run.unknown", f"no run {run} in {base}: {hint}", run=run, runs_dir=str(base))
+    raise UsageError("run.unknown", f"no run {one_line(run)} in {base}: {hint}", run=run, runs_dir=str(base))
 
 
 def is_run(root: Path) -> bool:
     """Whether a directory is a run's: it has a config, and a supervisor had or will have it."""
-    return (root / "config.toml").is_file() and not root.name.startswith(".")
+    config = root / "config.toml"
+    return os.path.isfile(config) and not root.name.startswith(".")  # `is_file` raises where nobody may look
 
 
 def run_dirs(runs_dir: Path) -> list[Path]:

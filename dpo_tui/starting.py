@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dpo_tui.runs import effective_state, is_live, is_run, read_final, resume_hint
 from engine.config.load import differences, load_config, resolved_toml
-from engine.config.local import require_inputs
+from engine.config.local import absolute, require_inputs
 from engine.config.schema import RUN_NAME, Config
 from engine.config.strings import string_faults
 from engine.exits import UsageError
@@ -70,7 +70,7 @@ def prepare(
 
 def _config_of_run(path: Path, *, resume: bool) -> Path:
     """The config of the run in directory `path`; `path` itself where there is none."""
-    if not path.is_dir() or not is_run(path):
+    if not os.path.isdir(path) or not is_run(path):  # `Path.is_dir` raises for a name that is too long
         return path
     config = path / "config.toml"
     if not resume:
@@ -93,7 +93,7 @@ def locate(path: Path, config: Config, run_name: str | None, runs_dir: Path | No
         raise UsageError("run.bad_name", text, name=run_name)
     name = run_name or config.run.name or _name_from(path)
     base = Path(config.run.dir) if runs_dir is None else runs_dir
-    return RunDir(base.expanduser().absolute() / name)
+    return RunDir(Path(absolute(str(base))) / name)
 
 
 def create(prepared: Prepared) -> None:

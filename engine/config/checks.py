@@ -10,6 +10,7 @@ from engine.config.schema import Config, Model, Source
 from engine.shipped import BUILTIN_DATA, BUILTIN_MODELS
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+HUB_ONLY = {"subset": "have subsets", "split": "have splits", "streaming": "can be streamed"}
 _REPO_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
@@ -64,9 +65,14 @@ def data_origin(config: Config) -> Iterator[Conflict]:
     for index, source in enumerate(config.data.sources):
         place = ("data", "sources", index)
         yield from _origin(source, source.path, place, "path", BUILTIN_DATA)
-        if source.source != "hub" and source.split != "train":
+        for key, text in HUB_ONLY.items():
+            if source.source != "hub" and getattr(source, key) != Source.model_fields[key].default:
+                yield Conflict(((*place, key), (*place, "source")), f"only hub datasets {text}; leave it out")
+        if source.streaming and "[" in source.split:
             yield Conflict(
-                ((*place, "split"), (*place, "source")), "only hub datasets have splits; leave it out"
+                ((*place, "split"), (*place, "streaming")),
+                f"a part of a split cannot be streamed, found {shown_text(source.split)}; "
+                "set limit, or streaming = false",
             )
 
 

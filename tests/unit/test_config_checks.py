@@ -66,6 +66,21 @@ def config(**tables: dict[str, Any]) -> Config:
             "only hub datasets have splits",
         ),
         (
+            {"data": {"sources": [{"source": "local", "path": "x", "subset": "harmless"}]}},
+            "data.sources[0].subset",
+            "only hub datasets have subsets",
+        ),
+        (
+            {"data": {"sources": [{"source": "builtin", "path": "quickstart", "streaming": True}]}},
+            "data.sources[0].streaming",
+            "only hub datasets can be streamed",
+        ),
+        (
+            {"data": {"sources": [{"path": "a/b", "streaming": True, "split": "train[:10%]"}]}},
+            "data.sources[0].split",
+            "a part of a split cannot be streamed, found 'train[:10%]'; set limit",
+        ),
+        (
             {"data": {"sources": [{"path": "a/b"}, {"path": "pairs/x.jsonl/y"}]}},
             "data.sources[1].path",
             "expected a repo id",
@@ -94,6 +109,9 @@ def test_a_conflict_is_told_at_the_key_to_change(
         {"objective": {"loss": "sigmoid", "label_smoothing": 0.2}},
         {"export": {"adapter": True, "checkpoint": "best"}, "model": {"lora": {}}},
         {"model": {"source": "builtin", "id": "smollm2-135m-instruct"}},
+        {"data": {"sources": [{"path": "a/b", "subset": "en", "split": "train+test", "streaming": True}]}},
+        {"data": {"sources": [{"path": "a/b", "split": "train[:10%]"}]}},
+        {"data": {"sources": [{"source": "local", "path": "x", "weight": 2.0, "min_margin": 1.0}]}},
     ],
 )
 def test_what_goes_together_passes(tables: dict[str, dict[str, Any]]) -> None:
