@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from engine.data.pairs import Pair, PairStore
-from engine.export.folder import RECORD
+from engine.export.record import RECORD
 from engine.models.load import load_tokenizer
 from engine.models.resolve import ResolvedModel
 from tests.engine.runs import WORDS, make_run, of_type, train_here
@@ -47,27 +48,34 @@ def plain(number: int) -> dict[str, Any]:
     return {"prompt": f"{number}. The word is", "chosen": f" {word}.", "rejected": f" a word, {word}."}
 
 
-Trained = tuple[str, list[dict[str, Any]], Pair, str, Path]
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A run that ended: its events, its first pair, and the text of that with the chosen completion."""
+
+    events: list[dict[str, Any]]
+    pair: Pair
+    text: str
+    export: Path
 
 
-@pytest.fixture(scope="module")
-def trained(
-    tmp_path_factory: pytest.TempPathFactory, model: Path
-) -> Callable[[str, Callable[[int], dict[str, Any]]], Trained]:
-    def run(name: str, row: Callable[[int], dict[str, Any]], *overrides: str) -> Trained:
-        folder = tmp_path_factory.mktemp(name)
-        pairs = folder / "pairs.jsonl"
+Train: TypeAlias = Callable[..., Trained]
+
+
+@pytest.fixture
+def train(tmp_path: Path, model: Path) -> Train:
+    """Trains `STEPS` steps on the rows that a function makes of numbers, with overrides of the config."""
+
+    def run(row: Callable[[int], dict[str, Any]], *overrides: str) -> Trained:
+        pairs = tmp_path / "pairs.jsonl"
         pairs.write_text("".join(json.dumps(row(number)) + "\n" for number in range(PAIRS)))
-        made = make_run(
-            folder, name, model, pairs, f"train.max_steps={STEPS}", "data.max_length=120", *overrides
-        )
+        steps = (f"train.max_steps={STEPS}", "data.max_length=120")
+        made = make_run(tmp_path, "layout", model, pairs, *steps, *overrides)
         events = train_here(made)
         pair = PairStore.open(made.data_dir / "train.arrow")[0]
         tokenizer = load_tokenizer(ResolvedModel("local", str(model), model, None, None, False))
-        text = str(tokenizer.decode(pair.chosen.tolist()))
-        return name, events, pair, text, made.export_dir
+        return Trained(events, pair, str(tokenizer.decode(pair.chosen.tolist())), made.export_dir)
 
-    return run  # type: ignore[return-value]
+    return run
 
 
 def report_of(events: list[dict[str, Any]]) -> dict[str, Any]:
@@ -76,37 +84,32 @@ def report_of(events: list[dict[str, Any]]) -> dict[str, Any]:
     return report
 
 
-def assert_trained(events: list[dict[str, Any]], folder: Path) -> None:
-    steps = of_type(events, "step")
+def assert_trained(run: Trained, layout: str) -> None:
+    steps = of_type(run.events, "step")
     assert [event["step"] for event in steps] == list(range(1, STEPS + 1))
     assert steps[0]["rewards/margins"] == 0.0
     assert steps[-1]["loss"] < steps[0]["loss"]
-    assert json.loads((folder / RECORD).read_text())["step"] == STEPS
+    assert json.loads((run.export / RECORD).read_text())["step"] == STEPS
+    assert report_of(run.events)["sources"][0]["format"] == layout
 
 
-def test_transcripts_become_chats_of_several_turns(trained: Any) -> None:
-    _, events, pair, text, folder = trained("hh", transcript)
-    assert_trained(events, folder)
-    assert report_of(events)["sources"][0]["format"] == "hh-rlhf"
-    assert text.count("<|im_start|>assistant") == 2
-    assert "Human:" not in text
-    assert 1 < pair.chosen_start < len(pair.chosen)
+def test_transcripts_become_chats_of_several_turns(train: Train) -> None:
+    run = train(transcript)
+    assert_trained(run, "hh-rlhf")
+    assert run.text.count("<|im_start|>assistant") == 2
+    assert "Human:" not in run.text
+    assert 1 < run.pair.chosen_start < len(run.pair.chosen)
 
 
-def test_scored_conversations_keep_what_is_above_the_margin(trained: Any) -> None:
-    _, events, _, text, folder = trained("ultra", scored, "data.sources.0.min_margin=1")
-    assert_trained(events, folder)
-    report = report_of(events)
-    assert report["sources"][0]["format"] == "trl-conversational-implicit"
-    assert report["dropped"]["margin"]["count"] == len([n for n in range(PAIRS) if n % 6 == 0])
-    assert text.count("<|im_start|>user") == 1
+def test_scored_conversations_keep_what_is_above_the_margin(train: Train) -> None:
+    run = train(scored, "data.sources.0.min_margin=1")
+    assert_trained(run, "trl-conversational-implicit")
+    assert report_of(run.events)["dropped"]["margin"]["count"] == PAIRS // 6
+    assert run.text.count("<|im_start|>user") == 1
 
 
-def test_plain_text_is_trained_as_it_stands_and_says_so(trained: Any) -> None:
-    _, events, pair, text, folder = trained("plain", plain)
-    assert_trained(events, folder)
-    assert report_of(events)["sources"][0]["format"] == "trl-explicit"
-    assert "<|im_start|>user" not in text
-    assert text.endswith("<|endoftext|>")
-    assert pair.chosen[-1] == 0
-    assert "data.text_for_chat_model" in [event["code"] for event in of_type(events, "warning")]
+def test_plain_text_is_trained_as_it_stands(train: Train) -> None:
+    run = train(plain)
+    assert_trained(run, "trl-explicit")
+    assert "<|im_start|>user" not in run.text
+    assert run.text.endswith("<|endoftext|>")
