@@ -150,7 +150,9 @@ def _placed(config: Config, run: RunDir) -> Config:
 
 def _occupied(root: Path) -> bool:
     """Whether something is there; an empty directory is nothing."""
-    if root.is_dir() and not root.is_symlink():
+    if os.path.isdir(root) and not os.path.islink(
+        root
+    ):  # a path's own methods raise for one that is too long
         return any(root.iterdir())
     return os.path.lexists(root)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from engine.arguments import Parser
 from engine.exits import EngineError, Exit, UsageError
 from engine.process import ProcessId, parent_death_signal
 from engine.rundir.paths import RunDir
@@ -74,7 +75,7 @@ def _drop_output() -> None:
 
 
 def _parse(argv: list[str]) -> tuple[str, list[str]]:
-    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
+    parser = Parser(prog="python -m engine", description=__doc__)
     parser.add_argument("verb", choices=["run", "rank", "data", "export"])
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="the verb's own arguments")
     parsed = parser.parse_args(argv)
@@ -83,7 +84,7 @@ def _parse(argv: list[str]) -> tuple[str, list[str]]:
 
 def _run(argv: Sequence[str]) -> Exit:
     """Supervise a run to its end."""
-    parser = argparse.ArgumentParser(prog="python -m engine run", description="Supervise a run to its end.")
+    parser = Parser(prog="python -m engine run", description="Supervise a run to its end.")
     parser.add_argument("directory", type=Path, help="the run directory")
     parser.add_argument("--owner", type=_process, help="PID:START of the process whose death stops the run")
     parsed = parser.parse_args(argv)
@@ -94,7 +95,7 @@ def _run(argv: Sequence[str]) -> Exit:
 
 def _rank(argv: Sequence[str]) -> Exit:
     """Be one training process of a run; it dies with its supervisor."""
-    parser = argparse.ArgumentParser(prog="python -m engine rank", description="One process of a training.")
+    parser = Parser(prog="python -m engine rank", description="One process of a training.")
     parser.add_argument("directory", type=Path, help="the run directory")
     run = _run_dir(parser.parse_args(argv).directory)
     record = read_record(run.run_json)

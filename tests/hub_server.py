@@ -38,7 +38,8 @@ TOKEN = "hf_" + "canary" * 5
 class Fault:
     """What happens to requests whose "METHOD /path" the pattern is found in, `times` times (None: always).
 
-    kind: "status" answers `status` with `headers` and `body`; "stall" never answers; "drop" closes the connection without a
+    kind: "status" answers `status` with `headers` and `body`; "stall" never answers; "drop" closes the
+    connection without a
     word; "cut" does what was asked, and closes it in the middle of the answer; "short" sends half of the answer as
     if it were all; "move" lets the branch main move on to another commit, and answers as ever.
     """

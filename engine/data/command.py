@@ -1,6 +1,5 @@
 """`python -m engine data CONFIG|PATH`: what training would make of the pairs, and one of them as the model sees it."""
 
-import argparse
 import json
 import shutil
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from engine.arguments import Parser
 from engine.config.load import absolute_paths, load_config
 from engine.config.schema import Config
 from engine.data.pairs import IntArray, Pair
@@ -54,8 +54,8 @@ def _tell(done: int, total: int | None) -> None:
         print(f"\r{what:<40}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m engine data", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m engine data", description=__doc__)
     parser.add_argument("what", help="a config (.toml), or a file or folder of pairs")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(

@@ -51,7 +51,9 @@ def _record_batches(mapped: Any) -> Iterator[Any]:
 
 
 def _slices(batches: Iterator[Any]) -> Iterator[Any]:
+    """The batches in small parts, each batch checked first: Arrow follows whatever offsets a damaged file holds."""
     for batch in batches:
+        batch.validate(full=True)
         for start in range(0, batch.num_rows, BATCH_ROWS):
             yield batch.slice(start, BATCH_ROWS)
 

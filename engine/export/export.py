@@ -12,6 +12,7 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
+from engine.arguments import Parser
 from engine.config.load import load_config
 from engine.data.tallies import Notice
 from engine.exits import Exit, HubError
@@ -222,8 +223,8 @@ def _lines(exported: Exported) -> Iterator[str]:
         yield f"note: {notice.text}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m engine export", description="Write a run's model.")
+def _parser() -> Parser:
+    parser = Parser(prog="python -m engine export", description="Write a run's model.")
     switch = argparse.BooleanOptionalAction
     parser.add_argument("run", type=Path, metavar="DIR", help="run directory")
     parser.add_argument("--checkpoint", type=_checkpoint, help="latest, best, or a step")

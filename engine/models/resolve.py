@@ -115,7 +115,7 @@ def _check_folder(folder: Path, model: Model, bare: str, repo: Repo | None = Non
 
 def _read_config(path: Path, model: Model, bare: str, repo: Repo | None) -> Mapping[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = _json(path)
     except FileNotFoundError as error:
         packed = [name for name in _listed(path.parent, repo) if name.endswith(".gguf")]
         way_out = _if_incomplete(repo) if repo else ""
@@ -130,6 +130,14 @@ def _read_config(path: Path, model: Model, bare: str, repo: Repo | None) -> Mapp
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise _unusable("model.bad_config", f'{bare}: config.json names no "model_type".', model)
     return config
+
+
+def _json(path: Path) -> Any:
+    """What a JSON file holds. Raises OSError, and ValueError for what is not JSON or is nested without end."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def _check_architecture(config: Mapping[str, Any], model: Model, bare: str) -> None:
@@ -171,7 +179,7 @@ def _check_code_origin(folder: Path, model: Model, bare: str) -> None:
     """Trust is in one repo at one commit: `"auto_map": "owner/other--file.Class"` is code of neither."""
     for name in ("config.json", "tokenizer_config.json"):
         try:
-            auto_map = json.loads((folder / name).read_text(encoding="utf-8")).get("auto_map")
+            auto_map = _json(folder / name).get("auto_map")
         except (OSError, ValueError, AttributeError):
             continue
         if elsewhere := re.search(r'"([^"]+)--', json.dumps(auto_map)):
@@ -196,7 +204,7 @@ def _check_weights(folder: Path, model: Model, bare: str, repo: Repo | None) -> 
 def _weight_files(folder: Path, model: Model, bare: str, repo: Repo | None) -> list[str]:
     if (folder / INDEX).is_file():
         try:
-            weight_map = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"]
+            weight_map = _json(folder / INDEX)["weight_map"]
             return sorted({str(Path(name).name) for name in weight_map.values()})
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise _unusable("model.broken_file", f"{bare}: {INDEX} is not a weights index.", model) from error

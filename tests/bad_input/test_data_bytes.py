@@ -36,7 +36,8 @@ def trained(dpo_tui: Command, config: Path, path: Path, content: bytes) -> Outco
         (LINE * 9 + b'{"prompt": "x", "cho', ":10: not valid JSON"),
         (LINE * 9 + b"{'prompt': 'x'}\n", ":10: not valid JSON"),
         (LINE * 9 + LINE.rstrip() + b",\n", ":10: not valid JSON"),
-        (LINE + b'{"prompt": NaN, "chosen": "a", "rejected": "b"}\n', ":2"),
+        (LINE * 9 + b'{"prompt": NaN, "chosen": "a", "rejected": "b"}\n', ":10: `prompt` is a number"),
+        (LINE * 9 + b'{"prompt": "a", "prompt": "b", "chosen": "c", "rejected": "d"}\n', ":10: "),
         (LINE + b'{"prompt": "\\ud800", "chosen": "a", "rejected": "b"}\n', ":2: half of a surrogate pair"),
         (LINE + b'{"prompt": "a", "chosen": "a\x00b", "rejected": "b"}\n', ":2: not valid JSON"),
         (LINE + b"[" * 100_000 + b"\n", ":2: not usable JSON: nested too deeply"),
@@ -44,7 +45,7 @@ def trained(dpo_tui: Command, config: Path, path: Path, content: bytes) -> Outco
         (LINE + b'{"prompt": ' + b"9" * 5000 + b"}\n", ":2: not usable JSON"),
         (b"\x00" * 100, ":1: not valid JSON"),
         (b"\x1f\x8b" + b"x" * 100, ":1: not UTF-8"),
-        (json.dumps([GOOD], indent=1).encode().replace(b"\n]", b""), "expected , or ]"),
+        (json.dumps([GOOD], indent=1).encode().replace(b"\n]", b""), "the array has no end"),
         (json.dumps([GOOD, 3]).encode(), "row 2: a row is a JSON object"),
         (b"[" * 100_000, "nested too deeply"),
         (json.dumps(GOOD, indent=1).encode(), ":1: one object spread over lines"),
@@ -88,9 +89,8 @@ def test_a_file_of_each_kind_that_is_broken_is_named(
         (LINE * 5).rstrip(),
         b"\xef\xbb\xbf" + json.dumps([GOOD] * 5, indent=2).replace("\n", "\r\n").encode(),
         json.dumps({**GOOD, "chosen": "\u0000\u001b[2J\u202e"}).encode() + b"\n" + LINE * 4,
-        b'{"prompt": "lost", "prompt": "What?", "chosen": "a", "rejected": "b"}\n' + LINE * 4,
     ],
-    ids=["mark", "crlf", "blank lines", "no last newline", "array", "NUL and ESC", "key twice"],
+    ids=["mark", "crlf", "blank lines", "no last newline", "array", "NUL and ESC"],
 )
 def test_what_is_merely_odd_is_read(dpo_tui: Command, config: Path, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rows.jsonl"

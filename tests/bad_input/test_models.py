@@ -60,7 +60,7 @@ def test_pickled_weights_are_refused_and_never_opened(
 ) -> None:
     (folder / WEIGHTS).unlink()
     torch.save({"lm_head.weight": Touch(canary)}, folder / "pytorch_model.bin")
-    trained(dpo_tui, config, folder, "pickled weights", "Use a safetensors version")
+    trained(dpo_tui, config, folder, "its weights are pickled", "Use a safetensors version")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_remote_code_needs_a_commit_that_somebody_has_read(dpo_tui: Command, con
     [
         (lambda data: data[:-100], "is unusable"),
         (lambda data: data[:7], "is unusable"),
-        (lambda data: b"", "is unusable"),
+        (lambda _data: b"", "is unusable"),
         (lambda data: b"\xff" * 8 + data[8:], "is unusable"),
         (lambda data: data[:8] + b"{" * (len(data) - 8), "is unusable"),
     ],

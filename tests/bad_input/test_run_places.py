@@ -122,7 +122,9 @@ def test_a_run_that_is_not_there_is_refused_by_every_verb(dpo_tui: Command, verb
     refused(outcome, Exit.USAGE, "no run ")
 
 
-@pytest.mark.parametrize("place", ["x" * 300, "a/" * 3000, "/proc/x", "/dev/null/x"])
+@pytest.mark.parametrize(
+    "place", ["x" * 300, "a/" * 3000, "/proc/x", "/dev/null/x"], ids=["name", "path", "proc", "file"]
+)
 def test_a_runs_directory_that_cannot_be_made_is_one_line(dpo_tui: Command, config: Path, place: str) -> None:
     refused(dpo_tui("--headless", config, "--runs", place), Exit.CANNOT_WRITE, "/tiny: cannot write: ")
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config.schema import Source
+from engine.data import json_files, text_files
 from engine.data import sources as sources_module
-from engine.data import text_files
 from engine.data.sources import fingerprint, open_source, read_rows
 from engine.exits import UnusableError, UsageError
 
@@ -109,7 +109,8 @@ GOOD = b'{"a": 1}\n'
         ("a.jsonl", GOOD + b'{"a": "\x1b"}\n', ":2: not valid JSON: Invalid control character"),
         ("a.jsonl", GOOD + b"[" * 100_000, ":2: not usable JSON: nested too deeply"),
         ("a.jsonl", GOOD + b'{"a": ' + b"9" * 5000 + b"}", ":2: not usable JSON"),
-        ("a.json", b'{"data": [\n{"a": 1}]}', ":1: one object spread over lines"),
+        ("a.json", b'{"data": \n{"a": 1}}', ":1: one object spread over lines"),
+        ("a.json", b'{"data": [{"a": 1}],\n"more": [{"b": 2}]}', ":2: the object holds several arrays"),
         ("a.json", b'{"a": 1\n{"a": 2}', ":1: not valid JSON"),
         ("a.json", b'[{"a": 1},\n{"a": }]', ":2: not valid JSON: Expecting value"),
         ("a.json", b'[{"a": 1}\n{"a": 2}]', ":2: expected , or ]"),
@@ -166,7 +167,7 @@ VALUES = st.recursive(
 @settings(max_examples=80, deadline=None)
 def test_an_array_reads_alike_whatever_the_chunks(rows: list[dict[str, Any]], chunk: int) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_files, "CHUNK", chunk)
+        patch.setattr(json_files, "CHUNK", chunk)
         path = Path(folder) / "a.json"
         path.write_text(json.dumps(rows, ensure_ascii=False, indent=1), encoding="utf-8")
         assert fields(path) == rows

@@ -35,6 +35,6 @@ def test_few_pairs_are_only_held_out_when_the_share_makes_one() -> None:
 
 
 def test_another_seed_orders_the_prompts_otherwise() -> None:
-    prompts = [f"prompt {number}" for number in range(30)]
+    prompts = [b"prompt %d" % number for number in range(30)]
     orders = [sorted(prompts, key=partial(prompt_key, seed=seed)) for seed in (0, 0, 1)]
     assert orders[0] == orders[1] != orders[2]

@@ -237,9 +237,10 @@ def test_earlier_export_comes_back_after_a_kill_between_two_renames(run: RunDir)
     folder = exported(run, dtype="float32")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     folder.rename(folder.with_name(".export.replaced"))
-    with pytest.raises(CannotWriteError), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("engine.export.export.write_model", fail_with(OSError(28, "No space left on device")))
-        export(run)
+        with pytest.raises(CannotWriteError):
+            export(run)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

@@ -29,7 +29,7 @@ def test_end_of_a_turn_is_read_off_the_template(template: str | None, expected: 
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(None, END), (EOS, [EOS, END]), ([EOS, END], [EOS, END]), (END, END)]
+    ("before", "after"), [(None, [END, EOS]), (EOS, [EOS, END]), ([EOS, END], [EOS, END]), (END, [END, EOS])]
 )
 def test_end_of_turn_joins_what_stops_generation(before: object, after: object) -> None:
     model = tiny_llama()

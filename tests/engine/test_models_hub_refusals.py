@@ -212,9 +212,10 @@ def test_cache_that_cannot_be_written_is_no_fault_of_the_hub(hub: HubServer, tmp
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])
 def test_disk_that_refuses_is_exit_code_6(number: int) -> None:
-    with pytest.raises(CannotWriteError, match="set HF_HOME to another folder") as caught:
-        with hub_errors(Repo(REPO), "download"):
-            raise RuntimeError("while downloading") from OSError(number, "the disk")
+    cause = OSError(number, "the disk")
+    refused = pytest.raises(CannotWriteError, match="set HF_HOME to another folder")
+    with refused as caught, hub_errors(Repo(REPO), "download"):
+        raise RuntimeError("while downloading") from cause
     assert caught.value.exit is Exit.CANNOT_WRITE
 
 

@@ -12,7 +12,7 @@ from engine.exits import EnvironmentUnfitError, UnusableError, UsageError
 from engine.models.fingerprint import fingerprint
 from engine.models.load import load_model, load_tokenizer
 from engine.models.resolve import resolve
-from tests.engine.tiny_folder import edit_config, tiny_llama, write_folder
+from tests.engine.tiny_folder import edit_config, tiny_llama, tiny_tokenizer, write_folder
 from tests.tiny import tiny_model
 
 
@@ -43,6 +43,7 @@ def test_no_dropout_is_left_anywhere_and_the_published_values_are_remembered(tmp
     gpt2 = tiny_model("gpt2")
     gpt2.config.resid_pdrop = gpt2.config.embd_pdrop = 0.3
     gpt2.save_pretrained(tmp_path / "gpt2")
+    tiny_tokenizer().save_pretrained(tmp_path / "gpt2")
     loaded = load_model(local(tmp_path / "gpt2"))
     dropouts = [module.p for module in loaded.model.modules() if isinstance(module, nn.Dropout)]
     assert dropouts
@@ -112,7 +113,7 @@ def test_missing_weights_stop_instead_of_becoming_random(folder: Path) -> None:
 
 def test_pickled_weights_are_never_read(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(UnusableError, match=r"pickled weights .* can run code") as caught:
+    with pytest.raises(UnusableError, match=r"its weights are pickled .*, can run code") as caught:
         resolve(local(folder))
     assert caught.value.code == "model.no_safetensors"
 

@@ -37,8 +37,13 @@ def case(test: str) -> Iterator[None]:
     try:
         yield
     except EngineError as error:
-        assert error.code
-        assert error.text.strip()
-        assert "Traceback" not in error.text
-        assert Exit(error.exit) is not Exit.DONE
-        visible(error.text).encode()
+        require_helpful(error)
+
+
+def require_helpful(told: EngineError) -> None:
+    """An error says what is wrong in words of its own, and ends the command with a code that is not 0."""
+    assert told.code
+    assert told.text.strip()
+    assert "Traceback" not in told.text
+    assert Exit(told.exit) is not Exit.DONE
+    visible(told.text).encode()

@@ -17,13 +17,16 @@ from tests.fuzz.test_configs import SETTING
 
 Words = Callable[[list[str]], int]
 
-CONFIG = '[model]\nsource="builtin"\nid="smollm2-135m-instruct"\n[[data.sources]]\nsource="builtin"\npath="quickstart"\n'
+CONFIG = '[model]\nsource="builtin"\nid="smollm2-135m-instruct"\n[[data.sources]]\nsource="builtin"\
+         path="quickstart"\n'
 VERBS = ["templates", "ls", "cat", "cp", "validate", "schema", "data", "runs", "attach", "stop", "export"]
-OPTIONS = ["--headless", "--run", "--runs", "--set", "--json", "--dry-run", "--resume", "--detach", "--version", "--help",
+OPTIONS = ["--headless", "--run", "--runs", "--set", "--json", "--dry-run", "--resume", "--detach",
+         "--version", "--help",
            "--model", "--wait", "--checkpoint", "--to", "--dtype", "--adapter", "--no-adapter", "--push", "--public",
            "--", "-h", "-x", "--run=", "--set=", "--headless="]  # fmt: skip
 NAMES = ["good.toml", "bad.toml", "none.toml", "done", "runs/done", "runs/done/config.toml", "folder", "lora",
-         "quickstart", "latest", "best", "3", "", ".", "..", "~", "~nobody-of-this-name", "x" * 300, "x" * 5000, "\udcff",
+         "quickstart", "latest", "best", "3", "", ".", "..", "~", "~nobody-of-this-name", "x" * 300,
+         "x" * 5000, "\udcff",
          "\x1b[2J", "\u202e", "a\nb", "a/b", "-1", "nan", "😀"]  # fmt: skip
 WORD = (
     st.sampled_from(VERBS)
@@ -62,7 +65,7 @@ def speak(tmp_path_factory: pytest.TempPathFactory) -> Words:
     def call(words: list[str]) -> int:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(here)
-            patch.setattr("dpo_tui.headless.create", lambda prepared: None)
+            patch.setattr("dpo_tui.headless.create", lambda _prepared: None)
             patch.setattr("dpo_tui.headless.spawn_supervisor", lambda *_, **__: Ended())
             patch.setattr("dpo_tui.cli._become_engine", lambda *words: exec_engine(list(words)))
             patch.setattr("engine.models.load.load_tokenizer", too_far)

@@ -149,7 +149,8 @@ def cut(content: bytes, at: int, _: int) -> bytes:
     return content[:at]
 
 
-PIECES = [b"[", b"]", b"[[", b"]]", b"{", b"}", b"=", b",", b".", b"\n", b'"', b"'", b'"""', b"'''", b"\\", b"\r", b"\0",
+PIECES = [b"[", b"]", b"[[", b"]]", b"{", b"}", b"=", b",", b".", b"\n", b'"', b"'", b'"""', b"'''", b"\\",
+b"\r", b"\0",
           b"\x1b", b"\xff", b"\xef\xbb\xbf", b"#", b"nan", b"-inf", b"0x", b"1e999", b"9" * 200, b"[" * 99, b"a." * 99,
           b"1979-05-27T07:32:00Z", "\u2028".encode(), b"\xed\xa0\x80"]  # fmt: skip
 Damage = tuple[Callable[[bytes, int, int], bytes], int, int]
@@ -178,7 +179,8 @@ def test_any_bytes(path: Path, content: bytes) -> None:
 
 ANY = st.text(max_size=20)
 WRITTEN = ANY | SCALARS.map(str) | VALUES.map(lambda value: tomlkit.item({"x": value}).as_string()) | st.sampled_from(
-    ["[", "{", "'", '"', "nan", "[[]]", "{}", "{a=", "[1,", "\\", "\n", "", "# x", "1 # x", "\x1b", "\udcff", "9" * 5000]
+    ["[", "{", "'", '"', "nan", "[[]]", "{}", "{a=", "[1,", "\\", "\n", "", "# x", "1 # x", "\x1b", "\udcff",
+    "9" * 5000]
 )  # fmt: skip
 SETTING = st.builds("{}{}{}".format, st.sampled_from(KEYS) | st.builds(
     "data.sources.{}.{}".format, st.integers(-1, 3), st.sampled_from(NAMES)

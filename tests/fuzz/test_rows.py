@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from engine.config.schema import Config, Data, Model, Source
 from engine.data.formats.table import FORMATS
-from engine.data.prepare import Prepared, make_pairs
+from engine.data.prepare import make_pairs
+from engine.data.prepared_set import Prepared
 from tests.engine.tiny_folder import tiny_tokenizer
 from tests.fuzz.cases import case, fuzzed
 
@@ -129,7 +130,8 @@ def test_rows_of_any_shape(prepare: Prepare, rows: list[Any], array: bool) -> No
 
 GOOD = [lines([sample, sample]) for sample in SAMPLES] + [json.dumps(SAMPLES[:2], indent=1).encode()]
 CSV = b'prompt,chosen,rejected\r\n"a ""b""",c,d\r\ne,"f\ng",h\r\n'
-PIECES = [b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"\\ud800", b"\\u0000", b"\n", b"\r", b"\x00", b"\xff", b"NaN",
+PIECES = [b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"\\ud800", b"\\u0000", b"\n", b"\r", b"\x00",
+         b"\xff", b"NaN",
           b"1e999", b"9" * 5000, b"[" * 2000, b"\xef\xbb\xbf", b"\x1f\x8b", b"null", b"true", b'""', b"'"]  # fmt: skip
 NAMES = st.sampled_from(
     ["rows.jsonl", "rows.json", "rows.csv", "rows.ndjson", "rows.jsonl.gz", "rows.csv.gz"]

@@ -22,12 +22,14 @@ from engine.rundir.summary import write_summary
 from tests.fuzz.cases import COUNT, case, fuzzed
 from tests.fuzz.test_command_line import CONFIG
 
-KEYS = ["v", "type", "step", "loss", "state", "exit_code", "reason", "code", "text", "params", "heartbeat", "total", "pid",
+KEYS = ["v", "type", "step", "loss", "state", "exit_code", "reason", "code", "text", "params", "heartbeat",
+         "total", "pid",
         "start_time", "owner", "host", "argv", "phase", "done", "time", "from_step", "attempt", "path", "train", "eval",
         "final", "best", "report", "rows", "checkpoints", "files", "seal", "metrics", "eval_loss", "gates", "passed",
         "verified", "epoch", "world_size", "versions", "export"]  # fmt: skip
 WORDS = ["step", "eval", "save", "phase", "end", "resume", "warning", "data", "export", "start", "progress", "gates",
-         "train", "done", "failed", "running", "stopped", "queued", "\x1b[2J", "\udcff", "a\nb", "", "[/red]"]  # fmt: skip
+         "train", "done", "failed", "running", "stopped", "queued", "\x1b[2J", "\udcff", "a\nb", "",
+         "[/red]"]  # fmt: skip
 LEAF = st.sampled_from(WORDS) | st.none() | st.booleans() | st.integers(-3, 10**30) | st.floats()
 VALUE = st.recursive(
     LEAF,
