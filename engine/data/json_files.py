@@ -46,7 +46,7 @@ def json_lines(path: Path) -> Iterator[NumberedRow]:
         if not line.isspace():
             where = f"{path}:{number}"
             try:
-                value = _JSON.decode(line)
+                value = _JSON.decode(line.rstrip("\r\n"))
             except (ValueError, RecursionError) as error:
                 problem = f"{_cause(error)}. Expected one JSON object a line."
                 raise unusable(where, SPREAD if first and _is_spread(path) else problem) from error
@@ -234,7 +234,8 @@ class _ArrayReader:
 
 def _cause(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"not valid JSON: {error.msg} (column {error.colno})"
+        place = f"column {error.colno}"
+        return f"not valid JSON: {error.msg} {place if error.msg.endswith(' at') else f'({place})'}"
     deep = isinstance(error, RecursionError)
     return f"not usable JSON: {'nested too deeply' if deep else error}"
 

@@ -124,19 +124,25 @@ def _record_batch(rows: list[tuple[Pair, int, int]]) -> Any:
     columns = [
         _lists([pair.chosen for pair in pairs]),
         _lists([pair.rejected for pair in pairs]),
-        pa.array([pair.chosen_start for pair in pairs], pa.int32()),
-        pa.array([pair.rejected_start for pair in pairs], pa.int32()),
-        pa.array([common_prefix(pair.chosen, pair.rejected) for pair in pairs], pa.int32()),
-        pa.array([source for _, source, _ in rows], pa.int32()),
-        pa.array([row for _, _, row in rows], pa.int64()),
+        _column([pair.chosen_start for pair in pairs]),
+        _column([pair.rejected_start for pair in pairs]),
+        _column([common_prefix(pair.chosen, pair.rejected) for pair in pairs]),
+        _column([source for _, source, _ in rows]),
+        _column([row for _, _, row in rows], np.int64),
     ]
     return pa.record_batch(columns, schema=SCHEMA)
+
+
+def _column(numbers: npt.ArrayLike, kind: type[np.integer[Any]] = np.int32) -> Any:
+    """Numbers as an Arrow array, around `pa.array`, which imports pandas to look at what it is given."""
+    values = np.asarray(numbers, dtype=kind)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(kind), len(values), [None, pa.py_buffer(values)])
 
 
 def _lists(sequences: list[IntArray]) -> Any:
     offsets = np.zeros(len(sequences) + 1, dtype=np.int32)
     np.cumsum([len(sequence) for sequence in sequences], out=offsets[1:])
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(sequences), pa.int32()))
+    return pa.ListArray.from_arrays(_column(offsets), _column(np.concatenate(sequences)))
 
 
 class _Batch:

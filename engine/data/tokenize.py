@@ -227,9 +227,10 @@ def generation_stops(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     """Sha256 hex of everything about a tokenizer that decides the ids of a text or of a chat."""
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
-    rules = json.loads(backend.to_str()) if backend is not None else sorted(tokenizer.get_vocab().items())
-    if isinstance(rules, dict):  # a call may change these, and no call of ours depends on them
-        rules.pop("padding", None)
-        rules.pop("truncation", None)
+    if backend is None:
+        rules: Any = sorted(tokenizer.get_vocab().items())
+    else:  # less truncation and padding, which come first: a call may change these, and none of ours uses them
+        written = str(backend.to_str())
+        rules = written[max(0, written.find('"added_tokens":')) :]
     parts = [type(tokenizer).__name__, rules, tokenizer.special_tokens_map, tokenizer.chat_template]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,14 @@
+"""The words a command of the engine is called with, and what is said of wrong ones."""
+
+import argparse
+from typing import NoReturn
+
+from engine.sanitize import visible
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that repeats no control character of a word it refuses."""
+
+    def error(self, message: str) -> NoReturn:
+        """Usage and the message on stderr, and exit code 2."""
+        super().error(visible(message))
