@@ -13,7 +13,7 @@ from engine.config.schema import Config
 from engine.data import prepared_cache
 from engine.data.collect import Collector
 from engine.data.limits import Limits
-from engine.data.pairs import PairWriter
+from engine.data.pairs import PairWriter, as_arrow
 from engine.data.prepared_key import Key, prepared_key, require_unchanged
 from engine.data.prepared_set import EVAL, RECORD, TRAIN, Prepared, complete, find_set, open_set
 from engine.data.report import Report
@@ -141,8 +141,8 @@ def _split(collected: Path, mask: npt.NDArray[np.bool_], out_dir: Path) -> None:
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             held = mask[begins : begins + batch.num_rows]
-            train.add_batch(batch.filter(pa.array(~held)))
-            evaluation.add_batch(batch.filter(pa.array(held)))
+            train.add_batch(batch.take(as_arrow(np.flatnonzero(~held))))
+            evaluation.add_batch(batch.take(as_arrow(np.flatnonzero(held))))
             begins += batch.num_rows
 
 
