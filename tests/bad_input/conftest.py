@@ -33,6 +33,5 @@ def config(tmp_path: Path, model: Path, pairs: Path) -> Path:
 def dpo_tui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """The command, in an empty directory and with empty caches."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     stay_here(monkeypatch)
     return Command(tmp_path, capfd)

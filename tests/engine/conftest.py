@@ -1,4 +1,4 @@
-"""What the tests of the engine share: a model, pairs, a cache of their own, and tokenizers made on the spot.
+"""What the tests of the engine share: a model, pairs, and tokenizers made on the spot.
 
 The tokenizers are byte-level BPE of a few hundred tokens, so that words merge and boundaries move.
 """
@@ -39,12 +39,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of 30 pairs, to read only."""
     return write_pairs(tmp_path_factory.mktemp("pairs") / "pairs.jsonl")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test finds, or leaves, reference log-probabilities in anybody's cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def _trained(special: list[str]) -> Tokenizer:

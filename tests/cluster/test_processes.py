@@ -1,0 +1,119 @@
+"""Signals and strays: whoever is killed, no process is left behind, and what was trained goes on."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from engine.exits import Exit
+from engine.rundir.checkpoints import CheckpointIndex
+from engine.rundir.paths import RunDir
+from engine.rundir.status import read_record, read_status
+from tests.cluster.conftest import call, command, processes, start, trained_a_step, write_config
+from tests.waiting import until
+
+LONG = "train.max_steps=4000"
+
+
+@pytest.fixture
+def config(tmp_path: Path, model: Path, pairs: Path) -> Path:
+    return write_config(tmp_path, tmp_path / "runs", model, pairs)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return RunDir(tmp_path / "runs" / "tiny")
+
+
+def supervisor_of(run: RunDir) -> int:
+    record = read_record(run.run_json)
+    assert record is not None
+    return record.pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_command_saves_a_checkpoint(
+    config: Path, run: RunDir, number: signal.Signals
+) -> None:
+    process = start("--headless", config, "--set", LONG)
+    trained_a_step(run)
+    process.send_signal(number)
+    assert process.wait(90) == Exit.STOPPED
+    assert CheckpointIndex(run.checkpoints_dir).latest()
+    until(lambda: not processes(run.root))
+
+
+def test_a_killed_command_stops_its_run_after_a_checkpoint(config: Path, run: RunDir) -> None:
+    process = start("--headless", config, "--set", LONG)
+    trained_a_step(run)
+    process.kill()
+    process.wait()
+    until(lambda: not processes(run.root), 90)
+    status = read_status(run.status_json)
+    assert status is not None
+    assert status.state == "stopped"
+    assert CheckpointIndex(run.checkpoints_dir).latest()
+
+
+def test_a_detached_run_survives_whoever_started_it(config: Path, run: RunDir) -> None:
+    started = call("--headless", config, "--set", LONG, "--detach", start_new_session=True)
+    assert started.returncode == Exit.DONE, started.stderr
+    trained_a_step(run)
+    assert os.getsid(supervisor_of(run)) == supervisor_of(run)
+    assert call("stop", run.root).returncode == Exit.DONE
+    until(lambda: not processes(run.root), 90)
+
+
+def test_no_rank_outlives_a_killed_supervisor_and_the_run_goes_on(config: Path, run: RunDir) -> None:
+    assert call("--headless", config, "--set", LONG, "--detach").returncode == Exit.DONE
+    trained_a_step(run)
+    index = CheckpointIndex(run.checkpoints_dir)
+    until(lambda: index.latest())
+    os.kill(supervisor_of(run), signal.SIGKILL)
+    until(lambda: not processes(run.root))
+    reached = index.latest()
+    assert reached is not None
+    assert "failed" in call("runs", "--runs", run.root.parent).stdout
+    resumed = start("--headless", config, "--set", LONG, "--resume")
+    until(lambda: (index.latest() or 0) > reached, 90)
+    resumed.send_signal(signal.SIGINT)
+    assert resumed.wait(90) == Exit.STOPPED
+
+
+def test_as_the_first_process_of_a_container_it_hears_sigterm_and_leaves_no_zombies(
+    config: Path, run: RunDir
+) -> None:
+    inside = command("--headless", config, "--set", LONG)
+    process = subprocess.Popen(
+        ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *inside],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    trained_a_step(run)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    (first,) = children.read_text().split()
+    os.kill(int(first), signal.SIGTERM)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == Exit.STOPPED, err
+    assert CheckpointIndex(run.checkpoints_dir).latest()
+    assert processes(run.root) == []
+
+
+def test_a_container_that_is_killed_whole_goes_on_with_resume(config: Path, run: RunDir) -> None:
+    inside = command("--headless", config, "--set", LONG)
+    process = subprocess.Popen(
+        ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *inside], stdout=subprocess.DEVNULL
+    )
+    trained_a_step(run)
+    index = CheckpointIndex(run.checkpoints_dir)
+    reached = until(lambda: index.latest())
+    process.kill()
+    process.wait()
+    until(lambda: not processes(run.root))
+    resumed = start("--headless", config, "--set", LONG, "--resume")
+    until(lambda: (index.latest() or 0) > (reached or 0), 90)
+    resumed.send_signal(signal.SIGTERM)
+    assert resumed.wait(90) == Exit.STOPPED
