@@ -3,42 +3,13 @@
 import json
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from engine.config.schema import Config
-from engine.data import collect
-from engine.data.pairs import PairStore
 from engine.data.prepare import make_pairs, prepare
 from engine.exits import CannotWriteError, StopRequested, UnusableError
-
-Row = dict[str, Any]
-
-
-def row(number: int, **changes: Any) -> Row:
-    return {"prompt": f"The sky {number}", "chosen": f" is blue {number}", "rejected": " is green", **changes}
-
-
-def write(path: Path, rows: list[Row]) -> Path:
-    path.write_text("".join(json.dumps(entry) + "\n" for entry in rows))
-    return path
-
-
-def config_for(*files: Path, pairs_per_step: int = 1, seed: int = 0, **data: Any) -> Config:
-    sources = [{"source": "local", "path": str(file)} for file in files]
-    values = {
-        "run": {"seed": seed},
-        "model": {"id": "unused"},
-        "data": {"max_length": 64, "max_prompt_length": 32, "sources": sources, **data},
-        "train": {"pairs_per_step": pairs_per_step},
-    }
-    return Config.model_validate(values)
-
-
-def texts(store: PairStore | None, tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    return [str(tokenizer.decode(store[n].chosen.tolist())) for n in range(len(store))] if store else []
+from tests.engine.preparing import config_for, count_readings, row, texts, write
 
 
 def test_every_row_is_kept_or_dropped_for_a_reason(
@@ -85,19 +56,6 @@ def test_sources_are_joined_in_order_and_each_has_its_format(
     ]
     assert [prepared.train.origin(n) for n in range(3)] == [(0, 1), (0, 2), (1, 1)]
     assert texts(prepared.train, tiny_tokenizer)[2].endswith("<|im_start|>assistant\nblue<|im_end|>")
-
-
-def count_readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A list that gets a 1 whenever a source is read."""
-    readings: list[int] = []
-    read = collect.Collector.read
-
-    def counted(*arguments: Any) -> int:
-        readings.append(1)
-        return read(*arguments)
-
-    monkeypatch.setattr(collect.Collector, "read", counted)
-    return readings
 
 
 def test_a_complete_set_is_reused_without_reading(
