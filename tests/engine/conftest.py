@@ -9,6 +9,10 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from engine.config.schema import Config
+from engine.data.prepare import make_pairs
+from engine.data.prepared_set import Prepared
+from tests.engine.preparing import Prepare, row, write
 from tests.engine.runs import write_pairs
 from tests.engine.tiny_folder import write_folder
 
@@ -80,3 +84,19 @@ def tiny_tokenizer_with_bos() -> PreTrainedTokenizerBase:
     )
     tokenizer.chat_template = WITH_BOS
     return tokenizer
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file of 40 rows of plain text."""
+    return write(tmp_path / "rows.jsonl", [row(n) for n in range(40)])
+
+
+@pytest.fixture
+def prepare(tmp_path: Path, tiny_tokenizer: PreTrainedTokenizerBase) -> Prepare:
+    """Prepares a config for a run of a name."""
+
+    def run(config: Config, name: str, tokenizer: PreTrainedTokenizerBase = tiny_tokenizer) -> Prepared:
+        return make_pairs(config, tokenizer, tmp_path / name)
+
+    return run

@@ -1,7 +1,7 @@
 """Rows in files, a config around them, and what stands in the pairs made of them."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ from transformers import PreTrainedTokenizerBase
 from engine.config.schema import Config
 from engine.data import collect
 from engine.data.pairs import PairStore
+from engine.data.prepared_set import Prepared
 
 Row = dict[str, Any]
+Prepare = Callable[..., Prepared]
+"""Prepares a config for a run of a name, with a tokenizer if one is given."""
 
 
 def row(number: int, **changes: Any) -> Row:
