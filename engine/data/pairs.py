@@ -7,6 +7,7 @@ is an Arrow IPC file, so a hundred thousand pairs cost no more memory than the f
 import hashlib
 import os
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -107,7 +108,8 @@ class PairWriter:
             if kind is None:
                 self._finish()
         finally:
-            self._file.close()
+            with suppress(OSError):  # it tries once more to write what a full disk has refused, as was told
+                self._file.close()
             self._staging.unlink(missing_ok=True)
 
     def _finish(self) -> None:
