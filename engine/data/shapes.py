@@ -16,18 +16,21 @@ class Shape:
     problem: Problem
 
 
+_KINDS = {type(None): "null", bool: "true or false", str: "text", list: "a list", dict: "an object"}
+
+
 def kind(value: Any) -> str:
     """The type of a value in the words of JSON."""
-    names = {type(None): "null", bool: "true or false", str: "text", list: "a list", dict: "an object"}
-    return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
+    return _KINDS.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
 
 
 def empty(value: Any) -> bool:
     """Whether a column says nothing in this row, as columns of a table do that other rows need."""
     if isinstance(value, str):
-        return not value.strip()
-    missing = isinstance(value, float) and math.isnan(value)  # what pandas writes for no text
-    return missing or value is None or value == [] or value == {}
+        return not value or value.isspace()
+    if value is None or isinstance(value, list | dict):
+        return not value
+    return isinstance(value, float) and math.isnan(value)  # what pandas writes for no text
 
 
 def number(value: Any) -> float | None:
@@ -105,9 +108,14 @@ def either(*shapes: Shape) -> Problem:
     """The problem of a value that may have any of several shapes: that of the shape for its type."""
 
     def problem(value: Any) -> str | None:
-        problems = [shape.problem(value) for shape in shapes]
-        told = [found for found in problems if found and found != kind(value)]
-        return None if None in problems else (told or [kind(value)])[0]
+        own = told = kind(value)
+        for shape in shapes:
+            found = shape.problem(value)
+            if found is None:
+                return None
+            if told == own:
+                told = found
+        return told
 
     return problem
 

@@ -23,6 +23,8 @@ PROBLEM = "(problem)"
 
 def column_of(key: str, fields: Fields) -> str:
     """The column of a row that a key of a layout means: of "a|b" the first that is filled, else that is there."""
+    if "|" not in key:
+        return key
     names = key.split("|")
     filled = (name for name in names if not empty(fields.get(name)))
     return next(filled, next((name for name in names if name in fields), names[0]))
@@ -38,14 +40,23 @@ def problem(fields: Fields, needed: Mapping[str, Shape], optional: Mapping[str, 
 
     A column that is only optional has to have its shape where it is filled.
     """
-    given = {key: shape for key, shape in optional.items() if not empty(pick(fields, key))}
-    for key, shape in {**needed, **given}.items():
+    for key, shape in needed.items():
         name = column_of(key, fields)
         found = shape.problem(fields.get(name))
         if found:
-            named = " or ".join(f"`{one}`" for one in key.split("|")) if name not in fields else f"`{name}`"
-            return f"{named} is {found if name in fields else 'missing'}: expected {shape.name}"
+            return _told(key, name, found if name in fields else None, shape)
+    for key, shape in optional.items():
+        name = column_of(key, fields)
+        value = fields.get(name)
+        found = None if empty(value) else shape.problem(value)
+        if found:
+            return _told(key, name, found, shape)
     return None
+
+
+def _told(key: str, name: str, found: str | None, shape: Shape) -> str:
+    named = f"`{name}`" if found else " or ".join(f"`{one}`" for one in key.split("|"))
+    return f"{named} is {found or 'missing'}: expected {shape.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +92,12 @@ class Format:
     """Why rows like this cannot be trained on, and what to do."""
     known: frozenset[str] = frozenset()
     """Every column that some layout of the table reads as part of a conversation: the table fills this in."""
+    doubtful: frozenset[str] = field(init=False)
+    """Those of them that this layout may leave unread."""
+
+    def __post_init__(self) -> None:
+        read = {key for key in (*self.columns, *self.optional) if "|" not in key}
+        object.__setattr__(self, "doubtful", self.known - read - self.repeats)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,18 +110,16 @@ class Format:
         return frozenset(keys.split("|")) | self.repeats
 
     def _shape_problem(self, fields: Fields) -> str | None:
-        return problem(fields, {**self.columns, **self.marks}, self.optional)
+        return problem(fields, self.columns) or problem(fields, self.marks, self.optional)
 
     def unread(self, fields: Fields) -> list[str]:
         """Filled columns that hold a part of the conversation by another layout, and that this one ignores."""
-        if self.refusal:
+        doubtful = self.doubtful
+        filled = [name for name in fields if name in doubtful and not empty(fields[name])]
+        if not filled or self.refusal:
             return []
-        accounted = {column_of(key, fields) for key in (*self.columns, *self.optional)} | self.repeats
-        return [
-            name
-            for name, value in fields.items()
-            if name in self.known and name not in accounted and not empty(value)
-        ]
+        read = {column_of(key, fields) for key in (*self.columns, *self.optional)}
+        return [name for name in filled if name not in read]
 
     def row_problem(self, fields: Fields) -> str | None:
         """What keeps one row, as it was read, from being in this layout; None when nothing does."""

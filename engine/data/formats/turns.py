@@ -45,19 +45,26 @@ def message(value: Mapping[str, Any]) -> Message:
     """Read one message. Raises `RowError` for unknown roles, for pictures and sound, and for broken calls."""
     chat = "role" in value or "from" not in value
     role, content = (value["role"], value.get("content")) if chat else (value["from"], value.get("value"))
-    word = role.strip().lower()
-    if word in CALLS:
-        return {"role": "assistant", "content": "", "tool_calls": called(joined(content))}
-    if word not in ROLES:
-        known = ", ".join(sorted({*ROLES, *CALLS}))
-        raise RowError(f'the role "{role}" is not known: expected one of {known}')
-    turn: Message = {"role": ROLES[word], "content": joined(content)}
+    known = ROLES.get(role) or ROLES.get(role.strip().lower())
+    if known is None:
+        return _call(role, content)
+    turn: Message = {"role": known, "content": joined(content)}
+    if content is not None and len(value) == 2:  # nothing else is in most messages
+        return turn
     for key in KEPT:
         if isinstance(value.get(key), str) and value[key]:
             turn[key] = value[key]  # type: ignore[literal-required]
     if value.get("tool_calls"):
         turn["tool_calls"] = tool_calls(value["tool_calls"])
     return turn
+
+
+def _call(role: str, content: Any) -> Message:
+    """A turn that is nothing but the call of a tool."""
+    if role.strip().lower() not in CALLS:
+        known = ", ".join(sorted({*ROLES, *CALLS}))
+        raise RowError(f'the role "{role}" is not known: expected one of {known}')
+    return {"role": "assistant", "content": "", "tool_calls": called(joined(content))}
 
 
 def joined(content: Any) -> str:
