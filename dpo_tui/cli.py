@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -43,14 +44,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     try:
         try:
-            app(arguments, prog_name="dpo-tui")
+            code = app(arguments, prog_name="dpo-tui", standalone_mode=False)
         finally:
             print(end="", flush=True)  # what is still buffered may fail as well
+    except typer.TyperException as error:
+        talk(_complaint(error))
+        sys.exit(error.exit_code)
     except EngineError as error:
         talk(error.text)
         sys.exit(error.exit)
     except OSError as error:
         sys.exit(give_up(error))
+    sys.exit(code)
+
+
+def _complaint(error: typer.TyperException) -> str:
+    """What typer says of words it cannot use, with the usage of the command they were meant for."""
+    if not hasattr(error, "show"):
+        return error.format_message()
+    text = StringIO()
+    error.show(file=text)
+    return text.getvalue().rstrip("\n")
 
 
 def _version(wanted: bool) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from engine.exits import Exit
-from engine.sanitize import one_line, visible
+from engine.sanitize import brief, one_line, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -53,7 +53,7 @@ def say(text: str) -> None:
 
 def talk(text: str) -> None:
     """Write lines to stderr."""
-    _write(sys.stderr, visible(text))
+    _write(sys.stderr, brief(visible(text)))
 
 
 class JsonLines:

@@ -58,7 +58,9 @@ def announce(run: RunDir, ending: Ending) -> Exit:
 
 def _facts(run: RunDir, ending: Ending, summary: dict[str, Any]) -> dict[str, str]:
     facts: dict[str, str] = {}
-    with suppress(AttributeError, TypeError):  # a summary of another version may be shaped otherwise
+    with suppress(
+        AttributeError, KeyError, TypeError
+    ):  # a summary of another version may be shaped otherwise
         if train := summary.get("train"):
             facts["train"] = f"step {train['step']}  {metrics(train)}"
         measured = summary.get("eval") or {}
@@ -78,7 +80,7 @@ def _facts(run: RunDir, ending: Ending, summary: dict[str, Any]) -> dict[str, st
 
 def _worth_resuming(run: RunDir, ending: Ending, summary: dict[str, Any]) -> bool:
     """Whether there is something to go on from, and going on can end otherwise: a gate would be missed again."""
-    gates = summary.get("gates") or {}
-    if not all(verdict["passed"] for verdict in gates.get("gates", ())):
-        return False
+    with suppress(AttributeError, KeyError, TypeError):  # as above
+        if not all(verdict["passed"] for verdict in summary["gates"]["gates"]):
+            return False
     return ending.state == "stopped" or CheckpointIndex(run.checkpoints_dir).latest() is not None

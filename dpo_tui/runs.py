@@ -56,10 +56,14 @@ def is_run(root: Path) -> bool:
 
 
 def run_dirs(runs_dir: Path) -> list[Path]:
-    """Directories of the runs in `runs_dir`, the latest heard of first."""
-    if not runs_dir.is_dir():
+    """Directories of the runs in `runs_dir`, the latest heard of first. Raises UsageError if it cannot be read."""
+    try:
+        roots = [entry for entry in runs_dir.iterdir() if is_run(entry)]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    roots = [entry for entry in runs_dir.iterdir() if is_run(entry)]
+    except OSError as error:
+        text = f"{runs_dir}: {error.strerror}: --runs names another directory"
+        raise UsageError("runs.unreadable", text, runs_dir=str(runs_dir)) from error
     return sorted(roots, key=lambda root: (-_last_heard(RunDir(root)), root.name))
 
 

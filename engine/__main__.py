@@ -12,7 +12,7 @@ from engine.exits import EngineError, Exit, UsageError
 from engine.process import ProcessId, parent_death_signal
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
-from engine.sanitize import visible
+from engine.sanitize import brief, visible
 
 
 def main(argv: Sequence[str] | None = None) -> Exit:
@@ -65,7 +65,7 @@ def _require_working_directory() -> None:
 def _say(text: str) -> None:
     """One line on stderr. That may be a log on a full disk; the exit code still tells."""
     with suppress(OSError):
-        print(visible(text), file=sys.stderr, flush=True)
+        print(brief(visible(text)), file=sys.stderr, flush=True)
 
 
 def _drop_output() -> None:

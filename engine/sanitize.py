@@ -17,6 +17,9 @@ _UNSAFE = re.compile(
     "\ud800-\udfff]"  # lone surrogates, which no terminal's encoding can write
 )
 
+_SHOWN = 400
+"""Characters shown of each end of an overlong line; a line of less than three times as many is shown whole."""
+
 
 def visible(text: str) -> str:
     r"""`text` with nothing left that steers a terminal: styles removed, everything else spelled out as `\x1b`.
@@ -28,6 +31,18 @@ def visible(text: str) -> str:
 
 def _spelled(found: re.Match[str]) -> str:
     return found.group().encode("unicode_escape").decode("ascii")
+
+
+def brief(text: str) -> str:
+    """`text` with the middle of overlong lines left out: what is repeated of a wrong word may have no end."""
+    return "\n".join(map(_shortened, text.split("\n")))
+
+
+def _shortened(line: str) -> str:
+    left_out = len(line) - 2 * _SHOWN
+    return (
+        line if left_out <= _SHOWN else f"{line[:_SHOWN]} [... {left_out:,} characters ...] {line[-_SHOWN:]}"
+    )
 
 
 def one_line(text: str) -> str:

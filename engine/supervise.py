@@ -23,6 +23,7 @@ from engine.launch.verdict import exit_of, log_end, log_offsets, oom_kills, reas
 from engine.process import ProcessId
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.control import Control
+from engine.rundir.files import no_room
 from engine.rundir.lock import RunLock
 from engine.rundir.paths import RunDir
 from engine.rundir.progress import Progress
@@ -200,6 +201,8 @@ class _Supervisor:
         ended = self._decisive
         assert ended is not None, "a run has at least one rank"
         log = log_end(self._run.rank_log(ended.rank), offsets[ended.rank])
+        if not log and exit_of(ended.code) is Exit.CANNOT_WRITE:
+            log = no_room(self._run.root)
         oom = oom_kills() > self._oom_kills
         return exit_of(ended.code), reason_for(ended, self._progress.end, log, oom)
 

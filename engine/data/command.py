@@ -1,6 +1,7 @@
 """`python -m engine data CONFIG|PATH`: what training would make of the pairs, and one of them as the model sees it."""
 
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -14,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from engine.arguments import Parser
 from engine.config.load import absolute_paths, load_config
 from engine.config.schema import Config
+from engine.config.validate import find_faults
 from engine.data.pairs import IntArray, Pair
 from engine.data.prepare import make_pairs, require_enough
 from engine.data.report import Report
@@ -76,13 +78,18 @@ def _config(what: str, overrides: list[str], model: str | None) -> Config:
         raise UsageError("data.set_with_path", "--set changes a config, and what was named is data.")
     pairs = {"sources": [{"source": "local", "path": what}]}
     values = {"model": _model(model), "data": pairs, "train": {"pairs_per_step": 1}}
+    if wrong := find_faults(values):
+        text = "; ".join(
+            f"{'--model' if fault.key[0] == 'model' else 'the path'}: {fault.text}" for fault in wrong
+        )
+        raise UsageError("data.bad_word", text)
     return absolute_paths(Config.model_validate(values))
 
 
 def _model(name: str | None) -> dict[str, str]:
     if name is None:
         return {"source": "builtin", "id": "smollm2-135m-instruct"}
-    local = name.startswith(("/", "./", "../", "~")) or Path(name).exists()
+    local = name.startswith(("/", "./", "../", "~")) or os.path.exists(name)
     return {"source": "local" if local else "hub", "id": name}
 
 

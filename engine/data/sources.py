@@ -1,6 +1,7 @@
 """Where rows come from: files, folders of files, saved datasets, the hub, and the built-in pairs."""
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -110,9 +111,9 @@ def source_files(source: Source) -> list[Path]:
     if source.source == "builtin":
         return [_builtin(source.path)]
     path = Path(source.path).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):  # a path's own methods raise for one that is too long
         return saved_dataset_files(path, source.split) or _folder_files(path, source.split)
-    if not path.exists():
+    if not os.path.exists(path):
         text = f"{path}: no such file or folder (looked for in {Path.cwd()})."
         if source.path.count("/") == 1 and not path.suffix:
             text += ' For a dataset on the hub write source = "hub".'

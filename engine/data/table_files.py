@@ -12,13 +12,15 @@ from engine.data.text_files import NumberedRow, unusable
 
 BATCH_ROWS = 256
 
+_BROKEN = (OSError, pa.ArrowException, UnicodeDecodeError)  # the last is raised for a name of a column
+
 
 def parquet_rows(path: Path) -> Iterator[NumberedRow]:
     """Rows of a Parquet file, numbered from 1."""
     try:
         file = pq.ParquetFile(path, memory_map=True)
         yield from _numbered(path, file.iter_batches(batch_size=BATCH_ROWS))
-    except (OSError, pa.ArrowException) as error:
+    except _BROKEN as error:
         raise unusable(str(path), f"not a readable Parquet file: {_line(error)}.") from error
 
 
@@ -26,7 +28,7 @@ def parquet_count(path: Path) -> int | None:
     """How many rows a Parquet file has; None where it cannot be read."""
     try:
         return int(pq.read_metadata(path).num_rows)
-    except (OSError, pa.ArrowException):
+    except _BROKEN:
         return None
 
 
@@ -35,7 +37,7 @@ def arrow_rows(path: Path) -> Iterator[NumberedRow]:
     try:
         with pa.memory_map(str(path)) as mapped:
             yield from _numbered(path, _slices(_record_batches(mapped)))
-    except (OSError, pa.ArrowException) as error:
+    except _BROKEN as error:
         raise unusable(str(path), f"not a readable Arrow file: {_line(error)}.") from error
 
 

@@ -53,6 +53,13 @@ def cannot_write(path: Path, error: OSError, needed: int | None = None) -> Canno
     return CannotWriteError("disk.cannot_write", text, path=str(path), hint=hint, needed=needed, free=free)
 
 
+def no_room(path: Path) -> str:
+    """What is left to say of a process that could not even write why it could not write."""
+    free = free_bytes(path)
+    room = "" if free is None else f" ({free:,} bytes free)"
+    return f"{path}: cannot write: no space left on the disk, or no permission{room}; see to that and resume"
+
+
 def free_bytes(path: Path) -> int | None:
     """Bytes free for this user on the file system of `path` or of its nearest existing parent."""
     for place in (path, *path.parents):

@@ -16,6 +16,8 @@ from tests.fuzz.cases import COUNT, fuzzed
 from tests.fuzz.test_configs import SETTING
 
 Words = Callable[[list[str]], int]
+LINE = 1300
+"""Characters that a line on stderr has at most."""
 
 CONFIG = '[model]\nsource="builtin"\nid="smollm2-135m-instruct"\n[[data.sources]]\nsource="builtin"\
          path="quickstart"\n'
@@ -95,6 +97,7 @@ def ended(command: Callable[[], None]) -> int:
     said = err.buffer.getvalue().decode()
     assert "Traceback" not in said
     assert not set(said) & set("\x1b\x07\u202e"), said
+    assert max(map(len, said.splitlines()), default=0) < LINE
     return int(caught.value.code or 0)
 
 

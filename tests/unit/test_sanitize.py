@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.sanitize import one_line, visible
+from engine.sanitize import brief, one_line, visible
 
 STEERING = st.sampled_from(
     ["\x1b", "[", "]", "0", "2J", "m", ";", "\x07", "\x9b", "\r", "\n", "\x1b[0m", "\u202e"]
@@ -50,6 +50,16 @@ def test_two_names_that_differ_do_not_look_the_same(one: str, other: str) -> Non
 
 def test_a_style_in_a_name_is_spelled_out() -> None:
     assert one_line("a\x1b[31mb.toml") == "a\\x1b[31mb.toml"
+
+
+def test_an_overlong_line_loses_its_middle_and_says_how_much() -> None:
+    shown = brief(f"begins{'x' * 5000}ends\n{'y' * 1200}\nz")
+    first, *rest = shown.split("\n")
+    assert first.startswith("beginsxxx")
+    assert first.endswith("xxxends")
+    assert "[... 4,210 characters ...]" in first
+    assert len(first) < 900
+    assert rest == ["y" * 1200, "z"]
 
 
 @settings(deadline=None)
