@@ -2,13 +2,12 @@
 
 import json
 from copy import deepcopy
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import given
-from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
 from engine.data.messages import ChatPreference, Message, Preference, TextPreference
@@ -17,7 +16,7 @@ from engine.data.row_keys import pair_key, prompt_bytes
 from tests.engine.encodings import assistant, user
 from tests.engine.preparing import chat_row, config_of, local, row, write
 
-WORD = st.sampled_from(["", "a", "b", "ab", "1:a", "\ud800", "user"])
+WORDS = ["", "a", "b", "ab", "1:a", "\ud800", "user"]
 MORE: list[dict[str, Any]] = [{}, {"name": "a"}, {"tool_calls": [{"a": 1}]}, {"tool_call_id": "a"}]
 
 
@@ -26,27 +25,34 @@ def turn(text: str, more: dict[str, Any]) -> Message:
     return {"role": "user", "content": text, **more}  # type: ignore[typeddict-item]
 
 
-PART = st.lists(st.builds(turn, WORD, st.sampled_from(MORE)), max_size=3)
-PREFERENCES = st.builds(TextPreference, WORD, WORD, WORD) | st.builds(
-    ChatPreference,
-    PART,
-    PART,
-    PART,
-    st.sampled_from([None, [{"name": "a"}], [{"name": "b"}]]),
-    st.sampled_from([{}, {"thinking": True}]),
-)
-
-
 def key(preference: Preference) -> int:
     return pair_key(preference, prompt_bytes(preference))
 
 
-@given(PREFERENCES, PREFERENCES)
-def test_only_what_is_equal_has_equal_keys(one: Preference, other: Preference) -> None:
-    assert key(one) == key(deepcopy(one))
-    assert (key(one) == key(other)) == (one == other)
-    alike = type(one) is type(other) and list(one.prompt) == list(other.prompt)
-    assert (prompt_bytes(one) == prompt_bytes(other)) == alike
+TURNS = [turn(word, {}) for word in WORDS] + [turn("a", more) for more in MORE[1:]]
+PARTS: list[list[Message]] = [list(part) for size in range(3) for part in product(TURNS, repeat=size)]
+
+
+def placed(part: list[Message]) -> list[ChatPreference]:
+    """Preferences with a part in each of the places it may have."""
+    places = [(part, [], []), ([], part, []), ([], [], part), (part, part, []), ([], part, part)]
+    return [ChatPreference(*place) for place in places]
+
+
+def test_different_pairs_have_different_keys() -> None:
+    pairs: list[Preference] = [TextPreference(*parts) for parts in product(WORDS, repeat=3)]
+    pairs += [ChatPreference([], [], []), *(pair for part in PARTS if part for pair in placed(part))]
+    assert len(set(map(key, pairs))) == len(pairs)
+
+
+def test_different_prompts_are_told_apart_and_equal_ones_are_not() -> None:
+    prompts = [prompt_bytes(TextPreference(word, "a", "b")) for word in WORDS]
+    prompts += [prompt_bytes(ChatPreference(part, [], [])) for part in PARTS]
+    assert len(set(prompts)) == len(WORDS) + len(PARTS)
+    assert prompts == [
+        *(prompt_bytes(TextPreference(word, "c", "d")) for word in WORDS),
+        *(prompt_bytes(ChatPreference(deepcopy(part), part, [], tools=[{}])) for part in PARTS),
+    ]
 
 
 def test_what_else_the_template_gets_makes_another_pair() -> None:

@@ -1,11 +1,12 @@
 """Texts are tokenised in parts only where that gives the ids of the whole text, whatever stands in it."""
 
 from copy import deepcopy
+from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken
+from tokenizers import AddedToken, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerBase
 
 from engine.data.token_ids import Texts, TokenIds
@@ -15,56 +16,78 @@ TURN = "<|im_end|>\n<|im_start|>assistant\n"
 PIECES = [
     "<|im_start|>",
     "<|im_end|>",
-    "<|endoftext|>",
-    "<s>",
-    "</s>",
-    "<|im_",
-    "start|>",
-    "<",
+    "<|turn|>",
+    "sea ",
+    "<|im",
+    "_start|>",
     "|>",
+    "sky",
     " ",
     "\n",
-    "\u00a0",
-    "The sky",
-    " is blue",
-    "sea ",
-    "\u00e9\u0301",
-    "\U0001f600",
-    "\x00",
+    "a",
+    "A",
+    "\u00e9",
 ]
-TEXT = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=8).map("".join)
+TEXT = st.lists(st.sampled_from(PIECES) | st.text(max_size=2), max_size=5).map("".join)
+
+
+ENDS = [TURN, "<|im_start|>", "sea <|im_start|>", "a <|turn|> a", "<|end|>\n<|turn|>", ""]
 
 
 @st.composite
 def written(draw: st.DrawFn) -> Texts:
     """A rendered pair: sides that begin with the prompt, mostly, and share some of what follows."""
-    prompt, shared = draw(TEXT) + draw(st.sampled_from(["", TURN, "<|im_start|>"])), draw(TEXT)
-    begins = draw(st.sampled_from([prompt, prompt.rstrip(), prompt[:-3], ""]))
-    return Texts(prompt, begins + shared + draw(TEXT), begins + shared + draw(TEXT), draw(st.booleans()))
+    prompt, shared = draw(TEXT) + draw(st.sampled_from(ENDS)), draw(TEXT)
+    begins = st.sampled_from([prompt, prompt, prompt.rstrip(), prompt[:-3]])
+    sides = [draw(begins) + shared + draw(TEXT) for _ in range(2)]
+    return Texts(prompt, sides[0], sides[1], draw(st.booleans()))
 
 
-def tokenizers(one: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase) -> list[PreTrainedTokenizerBase]:
-    """Those of the tests, and some whose added tokens look at what stands beside them."""
-    made: list[PreTrainedTokenizerBase] = [one, other, bytes_tokenizer()]
-    odd = {"lstrip": True}, {"rstrip": True}, {"single_word": True}, {"normalized": True}
-    for options in odd:
-        changed = deepcopy(one)
-        changed.add_tokens([AddedToken("sea <|im", **options), AddedToken("|>sky", **options)])
-        made.append(changed)
-        spaced = deepcopy(one)
-        spaced.add_special_tokens({"additional_special_tokens": [AddedToken("<|turn|>", **options)]})
-        made.append(spaced)
-    return made
+def with_token(tokenizer: PreTrainedTokenizerBase, content: str, **options: bool) -> PreTrainedTokenizerBase:
+    """The tokenizer with one more special token."""
+    changed = deepcopy(tokenizer)
+    changed.add_tokens([AddedToken(content, special=True, **options)], special_tokens=True)
+    return changed
 
 
-@given(st.lists(written(), min_size=1, max_size=4))
+def of_sentences(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Lower case without white space around it, and what is at the beginning of a text is marked."""
+    changed: Any = deepcopy(tokenizer)
+    changed.backend_tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Lowercase(), normalizers.Strip()]
+    )
+    changed.backend_tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    return cast(PreTrainedTokenizerBase, changed)
+
+
+@pytest.fixture(scope="module")
+def tokenizers(
+    tiny_tokenizer: PreTrainedTokenizerBase, tiny_tokenizer_with_bos: PreTrainedTokenizerBase
+) -> list[PreTrainedTokenizerBase]:
+    """Those of the tests, and some whose added tokens look at what stands beside them, or take it along."""
+    sentences = of_sentences(tiny_tokenizer)
+    return [
+        tiny_tokenizer,
+        tiny_tokenizer_with_bos,
+        bytes_tokenizer(),
+        sentences,
+        with_token(sentences, "<|turn|>", normalized=True),
+        with_token(tiny_tokenizer, "<|turn|>", lstrip=True),
+        with_token(tiny_tokenizer, "<|turn|>", rstrip=True),
+        with_token(tiny_tokenizer, "<|turn|>", single_word=True),
+        with_token(tiny_tokenizer, "sea <|im"),
+        with_token(with_token(tiny_tokenizer, "\n<|turn|>"), "<|end|>", rstrip=True),
+        with_token(tiny_tokenizer, "<|im_end|>\n"),
+    ]
+
+
+@settings(max_examples=300)
+@given(pairs=st.lists(written(), min_size=1, max_size=4))
 def test_the_quick_way_gives_the_ids_of_the_plain_way(
-    tiny_tokenizer: PreTrainedTokenizerBase,
-    tiny_tokenizer_with_bos: PreTrainedTokenizerBase,
-    pairs: list[Texts],
+    tokenizers: list[PreTrainedTokenizerBase], pairs: list[Texts]
 ) -> None:
-    for tokenizer in tokenizers(tiny_tokenizer, tiny_tokenizer_with_bos):
-        ids = TokenIds(tokenizer, "<|im_start|>user\nx" + TURN + "<|turn|>")
+    for tokenizer in tokenizers:
+        ids = TokenIds(tokenizer, "<|im_start|>user\nx" + TURN + "x\n<|turn|>")
         plain = [found.whole() for found in ids.plainly(pairs)]
         assert [found.whole() for found in ids.quickly(pairs)] == plain
 
