@@ -86,6 +86,14 @@ def test_a_column_that_the_layout_would_ignore_prevents_its_detection(extra: str
         detect([{extra: turns, "prompt": "a", **TEXTS}], "pairs.jsonl")
 
 
+def test_labels_of_questions_are_no_labels_of_answers() -> None:
+    asked = {"role": "user", "content": "It rains."}
+    answered = {"role": "assistant", "content": "It does."}
+    assert fitting({"messages": [asked], "label": 1}) == []
+    assert fitting({"messages": [asked, answered], "label": 1}) == ["labelled-messages"]
+    assert fitting({"messages": [asked, answered], "label": 3}) == []
+
+
 @pytest.mark.parametrize("number", [2, 3, 4])
 def test_two_layouts_in_one_file_are_named_with_the_way_out(number: int) -> None:
     rows = [CATALOGUE[1].sample, CATALOGUE[number].sample]

@@ -87,6 +87,36 @@ def test_instructions_are_paired_with_their_input(tmp_path: Path) -> None:
     assert outcomes[0][1].prompt == [{"role": "user", "content": "Add\n1+1"}]
 
 
+@pytest.mark.parametrize(
+    ("layout", "columns"),
+    [
+        ("alpaca-kto", ("question", "completion", "label")),
+        ("alpaca-kto", ("query", "response", "label")),
+        ("trl-unpaired", ("prompt", "completion", "label")),
+    ],
+)
+def test_a_system_message_is_part_of_the_prompt_of_both_halves(
+    tmp_path: Path, layout: str, columns: tuple[str, ...]
+) -> None:
+    told = [("Be brief.", "q", "a", True), ("Be kind.", "q", "b", False), ("Be brief.", "q", "c", False)]
+    rows = [{"system": system, **dict(zip(columns, rest, strict=True))} for system, *rest in told]
+    (number, preference), left_over = joined(layout, rows, tmp_path)
+    assert left_over == (2, "unpaired")
+    assert number == 3
+    assert texts(preference) == ["Be brief.", "q"]
+
+
+def test_completions_that_repeat_the_question_lose_it(tmp_path: Path) -> None:
+    def row(answer: str, label: bool) -> dict[str, Any]:
+        turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": answer}]
+        return {"prompt": "q", "completion": turns, "label": label}
+
+    ((_, preference),) = joined("trl-unpaired", [row("a", True), row("b", False)], tmp_path)
+    assert texts(preference) == ["q"]
+    assert isinstance(preference, ChatPreference)
+    assert [turn["content"] for turn in (*preference.chosen, *preference.rejected)] == ["a", "b"]
+
+
 def test_other_tools_are_another_prompt(tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
     tool = [{"type": "function", "function": {"name": "f"}}]

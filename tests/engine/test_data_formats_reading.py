@@ -1,6 +1,5 @@
 """What is read from a row of each layout: the question and the answers that it means, and nothing else."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,31 +7,16 @@ import pytest
 from engine.data.formats import samples as of
 from engine.data.formats.catalogue import CATALOGUE, VARIANTS, Entry
 from engine.data.formats.format import Format
-from engine.data.formats.scores import SCORE_PAIRS, margin
 from engine.data.formats.table import FORMATS, format_named
 from engine.data.messages import ChatPreference, NoPair, RowError, TextPreference, flaw
 from engine.data.shapes import empty
+from tests.engine.layout_rows import ASKED, BAD, GOOD, assistant, read, user
 
-ASKED = {"role": "user", "content": of.QUESTION}
-GOOD = {"role": "assistant", "content": of.GOOD}
-BAD = {"role": "assistant", "content": of.BAD}
 ALONE = [
     entry
     for entry in (*CATALOGUE.values(), *VARIANTS)
     if format_named(entry.format).join is None and not format_named(entry.format).refusal
 ]
-
-
-def read(layout: str, /, **fields: Any) -> Any:
-    return format_named(layout).preference(fields)
-
-
-def user(text: str) -> dict[str, str]:
-    return {"role": "user", "content": text}
-
-
-def assistant(text: str) -> dict[str, str]:
-    return {"role": "assistant", "content": text}
 
 
 @pytest.mark.parametrize("entry", ALONE, ids=[entry.found for entry in ALONE])
@@ -136,6 +120,12 @@ def test_a_system_message_comes_first_and_only_once(layout: str) -> None:
     assert preference.prompt == [{"role": "system", "content": "Be brief."}, user("Hi")]
 
 
+def test_text_is_a_chat_where_the_format_says_so_by_name() -> None:
+    row = {"prompt": "q", "chosen": "a", "rejected": "b"}
+    assert read("trl-explicit", **row) == TextPreference("q", "a", "b")
+    assert read("prompt-pairs", **row) == ChatPreference([user("q")], [assistant("a")], [assistant("b")])  # type: ignore[list-item]
+
+
 def test_earlier_turns_come_before_the_question() -> None:
     history = [["Hi", "Hello."], ["Who?", "Me."]]
     row = {"instruction": "Then", "input": "go", "history": history, "chosen": "a", "rejected": "b"}
@@ -149,10 +139,30 @@ def test_of_several_ranks_the_best_and_the_worst_make_the_pair() -> None:
     assert (preference.chosen, preference.rejected) == ([assistant("best")], [assistant("worst")])
 
 
-def test_equal_ranks_are_a_tie() -> None:
-    answers = [{"answer": name, "rank": 1} for name in ("a", "b")]
+def test_of_several_completions_the_lowest_rank_is_trained_against_the_highest() -> None:
+    ranked = [(2, "worst"), (0, "best"), (1, "mid")]
+    completions = [{"rank": rank, "completion": [assistant(name)]} for rank, name in ranked]
+    context = [user("Hi"), assistant("Yes?"), ASKED]
+    preference = read("nemo-rl", context=context, completions=completions)
+    assert preference == ChatPreference(context, [assistant("best")], [assistant("worst")])  # type: ignore[list-item,arg-type]
+
+
+@pytest.mark.parametrize("ranks", [(1, 1), (2, 2.0), ("1", 1)])
+def test_equal_ranks_are_a_tie(ranks: tuple[object, object]) -> None:
+    answers = [{"answer": "a", "rank": rank} for rank in ranks]
+    completions = [{"completion": "a", "rank": rank} for rank in ranks]
+    for layout, row in (
+        ("nectar", {"prompt": "q", "answers": answers}),
+        ("nemo-rl", {"context": "q", "completions": completions}),
+    ):
+        with pytest.raises(NoPair) as caught:
+            read(layout, **row)
+        assert caught.value.reason == "tie"
+
+
+def test_a_row_that_its_data_set_calls_a_tie_is_none() -> None:
     with pytest.raises(NoPair) as caught:
-        read("nectar", prompt="\n\nHuman: q\n\nAssistant: ", answers=answers)
+        read("question-pairs", system="", input="q", chosen="a", rejected="b", status="tie")
     assert caught.value.reason == "tie"
 
 
@@ -164,115 +174,6 @@ def test_an_overall_preference_names_the_better_of_two_responses(preference: int
             read("helpsteer3", **row)
     else:
         assert read("helpsteer3", **row).chosen == [assistant(better)]
-
-
-# Transcripts
-
-
-def test_a_transcript_of_several_turns_becomes_a_chat() -> None:
-    opening = "\n\nHuman: Hi\n\nAssistant: Hello.\nHow are you?\n\nHuman: Fine: you?\n\nAssistant:"
-    preference = read("hh-rlhf", chosen=f"{opening} Well.", rejected=f"{opening} Human: bad.")
-    assert [turn["role"] for turn in preference.prompt] == ["user", "assistant", "user"]
-    assert preference.prompt[1]["content"] == "Hello.\nHow are you?"
-    assert (preference.chosen, preference.rejected) == ([assistant("Well.")], [assistant("Human: bad.")])
-
-
-def test_transcripts_that_part_early_keep_all_their_turns() -> None:
-    chosen = "\n\nHuman: q\n\nAssistant: a\n\nHuman: more\n\nAssistant: b"
-    preference = read("hh-rlhf", chosen=chosen, rejected="\n\nHuman: q\n\nAssistant: c")
-    assert [turn["content"] for turn in preference.chosen] == ["a", "more", "b"]
-    assert preference.rejected == [assistant("c")]
-
-
-def test_a_transcript_that_is_none_is_refused_with_its_beginning() -> None:
-    with pytest.raises(RowError, match='a dialogue begins with "Once upon'):
-        read("hh-rlhf", chosen="\n\nHuman: q\n\nAssistant: a", rejected="Once upon a time")
-
-
-def test_a_transcript_that_ends_in_an_empty_answer_is_dropped_as_empty() -> None:
-    opening = "\n\nHuman: q\n\nAssistant:"
-    assert flaw(read("hh-rlhf", chosen=opening, rejected=f"{opening} a")) == "empty_chosen"
-
-
-# Tools
-
-
-def calling(arguments: object) -> dict[str, Any]:
-    function = {"name": "weather", "arguments": arguments}
-    return {"role": "assistant", "content": None, "tool_calls": [{"type": "function", "function": function}]}
-
-
-@pytest.mark.parametrize("arguments", [{"town": "Oslo"}, '{"town": "Oslo"}', {"town": "Oslo", "day": None}])
-def test_arguments_of_a_call_come_out_as_an_object(arguments: object) -> None:
-    preference = read("trl-conversational", prompt=[ASKED], chosen=[calling(arguments)], rejected=[BAD])
-    assert preference.chosen[0]["content"] == ""
-    assert preference.chosen[0]["tool_calls"] == [of.CALL]
-
-
-@pytest.mark.parametrize(
-    "given", [of.OFFERED, json.dumps(of.OFFERED), [json.dumps(of.WEATHER)], of.TOOLS_AS_TEXT]
-)
-def test_tools_come_out_as_schemas_however_they_are_written(given: object) -> None:
-    row = {"prompt": [ASKED], "chosen": [GOOD], "rejected": [BAD], "tools": given}
-    assert read("trl-conversational", **row).tools == of.OFFERED
-
-
-@pytest.mark.parametrize(
-    ("calls", "problem"),
-    [
-        ([{"name": 3}], "the call of a tool has no name"),
-        ("{", "tool_calls is no valid JSON"),
-        ([{"name": "f", "arguments": "[1]"}], "the arguments of the call of `f` are a list"),
-        ({"name": "f"}, "`tool_calls` is an object: expected a list"),
-    ],
-)
-def test_a_call_that_is_none_is_refused(calls: object, problem: str) -> None:
-    turn = {"role": "assistant", "content": "", "tool_calls": calls}
-    with pytest.raises(RowError, match=problem):
-        read("trl-conversational", prompt=[ASKED], chosen=[turn], rejected=[BAD])
-
-
-def test_null_tool_calls_as_tables_have_them_are_none() -> None:
-    silent = {**GOOD, "tool_calls": None, "name": None}
-    assert read("trl-conversational", prompt=[ASKED], chosen=[silent], rejected=[BAD]).chosen == [GOOD]
-
-
-def test_what_training_decides_no_row_may_say() -> None:
-    row = {"prompt": [ASKED], "chosen": [GOOD], "rejected": [BAD]}
-    with pytest.raises(RowError, match="names `add_generation_prompt`, which is decided for all rows alike"):
-        read("trl-conversational", **row, chat_template_kwargs={"add_generation_prompt": True})
-
-
-def test_pictures_are_refused_with_a_way_out() -> None:
-    with pytest.raises(RowError, match="name the columns of text in `columns`"):
-        format_named("vision").preference(of.VISION)
-    parts = [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "What?"}]
-    with pytest.raises(RowError, match="only text can be trained on"):
-        read("trl-conversational", prompt=[{"role": "user", "content": parts}], chosen=[GOOD], rejected=[BAD])
-
-
-# Scores
-
-
-@pytest.mark.parametrize(("chosen", "rejected"), SCORE_PAIRS)
-def test_a_margin_is_the_difference_of_the_scores(chosen: str, rejected: str) -> None:
-    assert margin({chosen: 8.5, rejected: "3"}) == 5.5
-    assert margin({chosen: 8.5, rejected: None}) is None
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ({"margin": 0.25}, 0.25),
-        ({"rating": [2.0, 9.0], "generations": ["a", "b"], "chosen": "b"}, 7.0),
-        ({"rating": [2.0, 9.0], "chosen_score": 9.0}, 7.0),
-        ({"overall_preference": -2}, 2.0),
-        ({"margin": "high"}, None),
-        ({}, None),
-    ],
-)
-def test_a_margin_is_read_in_other_ways_too(fields: dict[str, Any], expected: float | None) -> None:
-    assert margin(fields) == expected
 
 
 @pytest.mark.parametrize("layout", FORMATS, ids=lambda layout: layout.name)

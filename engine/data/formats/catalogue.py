@@ -141,6 +141,16 @@ VARIANTS = (
         },
     ),
     Entry("LLaMA-Factory, alpaca with kto_tag", "alpaca-kto", of.ALPACA_KTO),
+    Entry(
+        "Axolotl, KTO",
+        "alpaca-kto",
+        {"system": "Be brief.", "question": QUESTION, "completion": GOOD, "label": True},
+    ),
+    Entry(
+        "ms-swift, KTO with query and response",
+        "alpaca-kto",
+        {"query": QUESTION, "response": GOOD, "label": False},
+    ),
     Entry("LLaMA-Factory, comparison_gpt4_data", "alpaca-outputs", of.ALPACA_OUTPUTS),
     Entry("NeMo-RL, binary", "trl-explicit", of.TRL_EXPLICIT),
     Entry("lvwerra/stack-exchange-paired", "stack-exchange-paired", of.STACK_EXCHANGE),

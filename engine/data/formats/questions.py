@@ -12,7 +12,7 @@ from engine.data.formats.samples import (
     PROMPT_PAIRS,
     STACK_EXCHANGE,
 )
-from engine.data.formats.trl import chained
+from engine.data.formats.trl import chained, dialogue
 from engine.data.formats.turns import assistant
 from engine.data.messages import NoPair, Preference
 from engine.data.shapes import HISTORY, ID, TEXT, TWO_TEXTS
@@ -23,6 +23,10 @@ INSTRUCTED = {"input": TEXT, "history": HISTORY, **SYSTEM}
 
 def _alone(row: Fields) -> bool:
     return not chained(row)
+
+
+def _has_system(row: Fields) -> bool:
+    return "system" in row and not chained(row) and not dialogue(row)
 
 
 def _answers_named(row: Fields) -> bool:
@@ -50,7 +54,7 @@ FORMATS = (
         seen_in="Axolotl (prompt_pairs), argilla data sets",
         columns={"prompt": TEXT, **ANSWERS},
         optional=SYSTEM,
-        looks=lambda row: "system" in row and not chained(row),
+        looks=_has_system,
         read=prompt_and_replies("prompt", "chosen", "rejected"),
         sample=PROMPT_PAIRS,
     ),

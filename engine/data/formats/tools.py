@@ -50,7 +50,9 @@ def _call(value: Any) -> dict[str, Any]:
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise RowError('the call of a tool has no name: expected {"name": text, "arguments": object}')
     given = function.get("arguments")
-    arguments = _decoded(given or "{}", "the arguments of a call") if isinstance(given, str) else plain(given)
+    arguments = (
+        _decoded(given or "{}", "the text of a call's arguments") if isinstance(given, str) else plain(given)
+    )
     if not isinstance(arguments, dict | None):
         name, found = function["name"], kind(arguments)
         raise RowError(f"the arguments of the call of `{name}` are {found}: expected an object")

@@ -1,11 +1,11 @@
-r"""Dialogues written as one text, each turn begun by "\n\nHuman:" or "\n\nAssistant:"."""
+r"""Dialogues written as one text, each turn begun by "\n\nHuman:" or "\n\nAssistant:", after a "System:" or none."""
 
 import re
 
 from engine.data.messages import Message, Role, RowError
 
-_SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Hum|Assistant):")
-_ROLES: dict[str, Role] = {"Human": "user", "Hum": "user", "Assistant": "assistant"}
+_SPEAKER = re.compile(r"(?:\A\s*(?=System:)|(?:\A\s*|\n\n)(?=Human:|Hum:|Assistant:))([A-Z][a-z]+):")
+_ROLES: dict[str, Role] = {"System": "system", "Human": "user", "Hum": "user", "Assistant": "assistant"}
 
 
 def is_transcript(text: object) -> bool:

@@ -1,7 +1,7 @@
 """The layouts of TRL, which most tools and data sets have taken over."""
 
 from engine.data.formats.format import Fields, Format
-from engine.data.formats.readers import CHAT, divided, prompt_and_replies, two_conversations
+from engine.data.formats.readers import CHAT, SYSTEM, divided, prompt_and_replies, two_conversations
 from engine.data.formats.samples import (
     HH_RLHF,
     TRL_CHAT,
@@ -10,7 +10,7 @@ from engine.data.formats.samples import (
     TRL_IMPLICIT,
 )
 from engine.data.formats.transcripts import is_transcript, turns
-from engine.data.formats.turns import ROLES
+from engine.data.formats.turns import speaker
 from engine.data.messages import Preference, TextPreference, split_texts
 from engine.data.shapes import CONVERSATION, MESSAGES, REPLY, TEXT, empty
 
@@ -22,10 +22,11 @@ def chained(row: Fields) -> bool:
 
 def _plain_text(row: Fields) -> bool:
     """Text that is trained as it stands: a `system` column, a dialogue or a chain of rows makes it a chat."""
-    return not _dialogues(row) and "system" not in row and not chained(row)
+    return not dialogue(row) and "system" not in row and not chained(row)
 
 
-def _dialogues(row: Fields) -> bool:
+def dialogue(row: Fields) -> bool:
+    """Whether a row's texts are turns of a dialogue, each named by its speaker."""
     return any(is_transcript(row.get(name)) for name in ("prompt", "chosen"))
 
 
@@ -37,7 +38,7 @@ def _implicit(row: Fields) -> Preference:
     return split_texts(row["chosen"], row["rejected"])
 
 
-def _dialogue(row: Fields) -> Preference:
+def _turns(row: Fields) -> Preference:
     prompt = row.get("prompt") or ""
     begun = any(is_transcript(row[side]) for side in ("chosen", "rejected"))
     chosen, rejected = (turns(row[side] if begun else prompt + row[side]) for side in ("chosen", "rejected"))
@@ -55,8 +56,7 @@ def answers_only(row: Fields) -> bool:
     first = chosen[0] if isinstance(chosen, list) and chosen else chosen
     if not isinstance(first, dict):
         return True
-    role = first["role"] if "role" in first else first["from"]
-    return ROLES.get(role.strip().lower(), "assistant") not in {"system", "user"}
+    return speaker(first) not in {"system", "user"}
 
 
 FORMATS = (
@@ -84,10 +84,10 @@ FORMATS = (
         purpose="Two dialogues as text, each turn begun by Human: or Assistant:, read as a chat.",
         seen_in="Anthropic/hh-rlhf, Dahoas/full-hh-rlhf",
         columns={"chosen": TEXT, "rejected": TEXT},
-        optional={"prompt": TEXT},
+        optional={"prompt": TEXT, **SYSTEM},
         repeats=frozenset({"response"}),
-        looks=_dialogues,
-        read=_dialogue,
+        looks=dialogue,
+        read=_turns,
         sample=HH_RLHF,
     ),
     Format(

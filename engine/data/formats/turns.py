@@ -41,6 +41,12 @@ def assistant(text: str) -> Message:
     return {"role": "assistant", "content": text}
 
 
+def speaker(value: Mapping[str, Any]) -> Role:
+    """Whose turn a message is; the assistant's where the role is not known, as that of a tool's call."""
+    role = value["role"] if "role" in value else value["from"]
+    return ROLES.get(role.strip().lower(), "assistant")
+
+
 def message(value: Mapping[str, Any]) -> Message:
     """Read one message. Raises `RowError` for unknown roles, for pictures and sound, and for broken calls."""
     chat = "role" in value or "from" not in value

@@ -19,7 +19,7 @@ from engine.data.formats.readers import (
 )
 from engine.data.formats.samples import ALPACA_KTO, LABELLED_MESSAGES, TRL_UNPAIRED
 from engine.data.formats.scratch import digest, shelf
-from engine.data.formats.turns import asked, assistant, reply
+from engine.data.formats.turns import asked, assistant, reply, speaker
 from engine.data.messages import NoPair, Preference, RowError, TextPreference
 from engine.data.shapes import HISTORY, LABEL, MESSAGES, PROMPT, REPLY, TEXT, Shape, empty, label
 from engine.data.sources import Row
@@ -31,6 +31,9 @@ Shapes: TypeAlias = tuple[Mapping[str, Shape], Mapping[str, Shape]]
 """What a row must hold, and what it may hold."""
 
 CONTEXT = ("tools", "chat_template_kwargs")
+TURNS = "messages|conversations|completion"
+ASKING = "instruction|question|query"
+ANSWER = "output|completion|response"
 INSTRUCTED = {"input": TEXT, "history": HISTORY, **SYSTEM}
 
 
@@ -87,12 +90,17 @@ def _completion(row: Fields) -> Half:
 
 
 def _conversation(row: Fields) -> Half:
-    prompt, completion = last_answer(pick(row, "messages|conversations|completion"))
+    prompt, completion = last_answer(pick(row, TURNS))
     return with_system(row, prompt), completion
 
 
+def _answered(row: Fields) -> bool:
+    """Whether the conversation ends in an answer, so that the label can be of it: else it sorts questions."""
+    return speaker(pick(row, TURNS)[-1]) == "assistant"
+
+
 def _instruction(row: Fields) -> Half:
-    return with_system(row, instructed(row, "instruction", "input")), [assistant(row["output"])]
+    return with_system(row, instructed(row, ASKING, "input")), [assistant(pick(row, ANSWER))]
 
 
 def _unpaired(
@@ -123,18 +131,19 @@ FORMATS = (
         name="labelled-messages",
         purpose="A whole conversation and whether its last answer is good: rows with the same prompt make pairs.",
         seen_in="ms-swift (KTO), LLaMA-Factory (kto_en_demo, sharegpt with kto_tag)",
-        columns={"messages|conversations|completion": MESSAGES},
+        columns={TURNS: MESSAGES},
         optional=CHAT,
         mark="label|kto_tag",
         half=_conversation,
+        looks=_answered,
         aliases=("swift-kto", "sharegpt-kto"),
         sample=LABELLED_MESSAGES,
     ),
     _unpaired(
         name="alpaca-kto",
-        purpose="Instruction, input, one output and whether it is good: rows with the same prompt make pairs.",
-        seen_in="LLaMA-Factory (alpaca with kto_tag)",
-        columns={"instruction": TEXT, "output": TEXT},
+        purpose="A question and one answer as text, and whether it is good: rows with the same prompt make pairs.",
+        seen_in="LLaMA-Factory (alpaca with kto_tag), Axolotl (KTO), ms-swift (KTO with query and response)",
+        columns={ASKING: TEXT, ANSWER: TEXT},
         optional=INSTRUCTED,
         mark="kto_tag|label",
         half=_instruction,
