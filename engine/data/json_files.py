@@ -63,7 +63,8 @@ def holds_array(path: Path) -> bool:
     if start.startswith("["):
         return True
     named = path.name.lower().removesuffix(".gz").endswith(".json")
-    return named and WRAPPED.match(start) is not None and (_is_spread(path) or _wraps_rows(path))
+    wrapped = WRAPPED.match(start) if named else None
+    return wrapped is not None and ("\n" in wrapped[0] or _is_spread(path) or _wraps_rows(path))
 
 
 def _wraps_rows(path: Path) -> bool:
@@ -170,9 +171,9 @@ class _ArrayReader:
         while self._next(file) == ",":
             self._at += 1
             self._next(file)
-            self._value(file)  # a key
-            if self._next(file) != ":":
-                raise self._broken(self._at, "expected : after a key")
+            key, _ = self._value(file)
+            if not isinstance(key, str) or self._next(file) != ":":
+                raise self._broken(self._at, "expected a key and :")
             self._at += 1
             self._next(file)
             value, _ = self._value(file)
@@ -213,6 +214,8 @@ class _ArrayReader:
                     at = error.pos if isinstance(error, json.JSONDecodeError) else self._at
                     raise self._broken(at, _cause(error)) from error
             else:
+                if end == len(self._window) and isinstance(value, int | float) and self._more(file):
+                    continue  # the number may go on
                 text = self._window[self._at : end]
                 self._at = end
                 return value, text

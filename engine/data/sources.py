@@ -118,6 +118,8 @@ def source_files(source: Source) -> list[Path]:
         if source.path.count("/") == 1 and not path.suffix:
             text += ' For a dataset on the hub write source = "hub".'
         raise UnusableError("data.file_missing", text, path=str(path))
+    if not path.is_file():
+        raise unusable(str(path), "neither a file nor a folder, and rows are read more than once.")
     return [path]
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -214,6 +215,12 @@ def test_a_missing_file_is_named_and_a_repo_id_recognised() -> None:
         open_source(source("nowhere.jsonl"))
     with pytest.raises(UnusableError, match='source = "hub"'):
         open_source(source("owner/name"))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jsonl")
+    with pytest.raises(UnusableError, match=r"a\.jsonl: neither a file nor a folder"):
+        open_source(source(tmp_path / "a.jsonl"))
 
 
 def test_the_built_in_pairs_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
