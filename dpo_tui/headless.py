@@ -20,6 +20,7 @@ from dpo_tui.starting import Prepared, create, prepare
 from engine.config.load import resolved_toml
 from engine.exits import Exit, UsageError
 from engine.launch.local import SupervisorCommand, rank_command, spawn_supervisor, supervisor_command
+from engine.process import reap_strays
 from engine.rundir.events import complete_size
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
@@ -153,7 +154,10 @@ class _Owner:
         """Whether the supervisor still runs; says what became of the signals since the last call."""
         while self._notices:
             talk(self._notices.pop(0))
-        return self._process is not None and self._process.poll() is None
+        if self._process is None:
+            return False
+        reap_strays({self._process.pid})
+        return self._process.poll() is None
 
     def _hear(self, number: int, _: FrameType | None) -> None:
         self._heard += 1

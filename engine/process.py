@@ -4,6 +4,8 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +49,20 @@ def is_alive(pid: int, started: float | None) -> bool:
     """Whether the process with this pid and start time runs; without a start time, whether the pid does."""
     now = start_time(pid)
     return now is not None and (started is None or abs(now - started) < 0.5 / _TICKS)
+
+
+def reap_strays(own: Collection[int]) -> None:
+    """Collect ended processes other than `own`, where this is the first process of a container.
+
+    There the kernel gives it every process whose parent died; uncollected, each would stay as a zombie.
+    """
+    if os.getpid() != 1:
+        return
+    with suppress(ChildProcessError):
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid in own:
+                return  # whoever started it collects it; the others are found by the next call
+            os.waitpid(ended.si_pid, 0)
 
 
 def parent_death_signal(guardian: ProcessId | None = None) -> None:

@@ -133,6 +133,7 @@ class _Supervisor:
                 time.sleep(_POLL_SECONDS)
                 self._listen(ranks)
                 self._watch(ranks)
+                ranks.reap_strays()
                 self._beat()
         finally:
             ranks.send(signal.SIGKILL)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from engine.process import reap_strays
 from engine.rundir.files import writing
 from engine.rundir.paths import RunDir
 
@@ -46,6 +47,10 @@ class Ranks:
     def running(self) -> int:
         """How many have not ended."""
         return len(self._running)
+
+    def reap_strays(self) -> None:
+        """Collect what ended and is no rank, as the first process of a container has to."""
+        reap_strays({process.pid for process in self._running.values()})
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to every rank that runs, and to what it started."""

@@ -75,6 +75,9 @@ class RanksHere:
     def send(self, number: signal.Signals) -> None:
         """Nobody is left to hear it."""
 
+    def reap_strays(self) -> None:
+        """This is no container."""
+
 
 class SupervisorHere:
     """In place of the supervisor's process: it has ended as soon as it is started."""

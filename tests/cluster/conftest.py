@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.rundir.paths import RunDir
+from engine.rundir.status import read_record, read_status
 from engine.rundir.tail import Tail
 from tests.engine.runs import CONFIG, write_pairs
 from tests.engine.tiny_folder import write_folder
@@ -24,6 +25,23 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker("cluster")
+
+
+@pytest.fixture(autouse=True)
+def root() -> None:
+    """Without root nothing here can be tried."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount disks and to make namespaces")
+
+
+@pytest.fixture(scope="session")
+def container() -> list[str]:
+    """The words before a command that make it the first process of a container of its own."""
+    words = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    tried = subprocess.run([*words, "true"], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"no namespaces can be made here: {tried.stderr.strip()}")
+    return words
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +64,13 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     def make(name: str, size: str) -> Path:
         place = tmp_path / name
         place.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
+        tried = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)],
+            capture_output=True,
+            text=True,
+        )
+        if tried.returncode:
+            pytest.skip(f"no disks can be mounted here: {tried.stderr.strip()}")
         mounted.append(place)
         return place
 
@@ -93,10 +117,35 @@ def start(*words: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command(*words), text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
+def start_group(*words: object) -> subprocess.Popen[str]:
+    """`dpo-tui`, still running, first of a process group of its own, as a shell starts it."""
+    return subprocess.Popen(
+        command(*words), text=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+    )
+
+
 def trained_a_step(run: RunDir) -> None:
-    """Wait until the run trains."""
+    """Wait until the run trains; fails with the reason if it ends instead."""
     tail = Tail(run.events)
-    until(lambda: any(event["type"] == "step" for event in tail.read()), 90)
+
+    def trains() -> bool:
+        status = read_status(run.status_json)
+        assert status is None or not status.final, status
+        return any(event["type"] == "step" for event in tail.read())
+
+    until(trains, 90)
+
+
+def ranks_of(run: RunDir) -> list[int]:
+    """The processes that a run's supervisor has started and not yet collected."""
+    record = read_record(run.run_json)
+    assert record is not None
+    return children(record.pid)
+
+
+def children(pid: int) -> list[int]:
+    """The processes whose parent is `pid`, zombies among them."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def processes(word: Path) -> list[int]:

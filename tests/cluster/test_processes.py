@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from engine.exits import Exit
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record, read_status
-from tests.cluster.conftest import call, command, processes, start, trained_a_step, write_config
+from tests.cluster.conftest import call, children, processes, start, start_group, trained_a_step, write_config
 from tests.waiting import until
 
 LONG = "train.max_steps=4000"
@@ -43,6 +42,49 @@ def test_a_signal_to_the_command_saves_a_checkpoint(
     assert process.wait(90) == Exit.STOPPED
     assert CheckpointIndex(run.checkpoints_dir).latest()
     until(lambda: not processes(run.root))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_of_a_terminal_s_group_saves_a_checkpoint(
+    config: Path, run: RunDir, number: signal.Signals
+) -> None:
+    process = start_group("--headless", config, "--set", LONG)
+    trained_a_step(run)
+    os.killpg(process.pid, number)
+    assert process.wait(90) == Exit.STOPPED
+    assert CheckpointIndex(run.checkpoints_dir).latest()
+    until(lambda: not processes(run.root))
+
+
+def test_quit_ends_the_command_at_once_and_its_run_after_a_checkpoint(config: Path, run: RunDir) -> None:
+    process = start_group("--headless", config, "--set", LONG)
+    trained_a_step(run)
+    os.killpg(process.pid, signal.SIGQUIT)
+    assert process.wait(90) == -signal.SIGQUIT
+    until(lambda: not processes(run.root), 90)
+    status = read_status(run.status_json)
+    assert status is not None
+    assert (status.state, status.exit_code) == ("stopped", Exit.STOPPED)
+    assert status.reason is not None
+    assert "the terminal or job that started it is gone" in status.reason.text
+    assert CheckpointIndex(run.checkpoints_dir).latest()
+
+
+def test_a_killed_rank_is_named_and_the_run_goes_on_from_its_checkpoint(config: Path, run: RunDir) -> None:
+    process = start("--headless", config, "--set", LONG)
+    trained_a_step(run)
+    index = CheckpointIndex(run.checkpoints_dir)
+    reached = until(lambda: index.latest())
+    (rank,) = children(supervisor_of(run))
+    os.kill(rank, signal.SIGKILL)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == Exit.TRAINING_FAILED
+    assert "rank 0 was killed by signal 9 (SIGKILL), probably out of memory" in err
+    assert processes(run.root) == []
+    resumed = start("--headless", config, "--set", LONG, "--resume")
+    until(lambda: (index.latest() or 0) > (reached or 0), 90)
+    resumed.send_signal(signal.SIGTERM)
+    assert resumed.wait(90) == Exit.STOPPED
 
 
 def test_a_killed_command_stops_its_run_after_a_checkpoint(config: Path, run: RunDir) -> None:
@@ -79,41 +121,4 @@ def test_no_rank_outlives_a_killed_supervisor_and_the_run_goes_on(config: Path, 
     resumed = start("--headless", config, "--set", LONG, "--resume")
     until(lambda: (index.latest() or 0) > reached, 90)
     resumed.send_signal(signal.SIGINT)
-    assert resumed.wait(90) == Exit.STOPPED
-
-
-def test_as_the_first_process_of_a_container_it_hears_sigterm_and_leaves_no_zombies(
-    config: Path, run: RunDir
-) -> None:
-    inside = command("--headless", config, "--set", LONG)
-    process = subprocess.Popen(
-        ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *inside],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    trained_a_step(run)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    (first,) = children.read_text().split()
-    os.kill(int(first), signal.SIGTERM)
-    _, err = process.communicate(timeout=90)
-    assert process.returncode == Exit.STOPPED, err
-    assert CheckpointIndex(run.checkpoints_dir).latest()
-    assert processes(run.root) == []
-
-
-def test_a_container_that_is_killed_whole_goes_on_with_resume(config: Path, run: RunDir) -> None:
-    inside = command("--headless", config, "--set", LONG)
-    process = subprocess.Popen(
-        ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *inside], stdout=subprocess.DEVNULL
-    )
-    trained_a_step(run)
-    index = CheckpointIndex(run.checkpoints_dir)
-    reached = until(lambda: index.latest())
-    process.kill()
-    process.wait()
-    until(lambda: not processes(run.root))
-    resumed = start("--headless", config, "--set", LONG, "--resume")
-    until(lambda: (index.latest() or 0) > (reached or 0), 90)
-    resumed.send_signal(signal.SIGTERM)
     assert resumed.wait(90) == Exit.STOPPED
