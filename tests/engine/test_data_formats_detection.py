@@ -79,6 +79,35 @@ def test_unknown_columns_are_listed_with_the_nearest_layouts_and_a_line_to_write
         assert part in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        ({"chosen": "yes", "rejected": "no"}, 'prompt = "..."'),
+        ({"user": "Is it?", "chosen": "It is.", "rejected": "It may."}, 'prompt = "user"'),
+        ({"userRequest": "Is it?", "chosen": "It is.", "rejected": "It may."}, 'prompt = "userRequest"'),
+        ({"system": "Be brief.", "user": "Is it?", **TEXTS}, 'prompt = "user"'),
+    ],
+)
+def test_answers_without_a_known_question_are_not_taken_for_whole_texts(row: Any, line: str) -> None:
+    assert fitting(row) == []
+    with pytest.raises(UnusableError, match="No column known holds the prompt") as caught:
+        detect([row], "pairs.jsonl")
+    assert f"columns = {{ {line}" in str(caught.value)
+
+
+def test_whole_texts_may_have_columns_that_are_no_question() -> None:
+    row = {**CATALOGUE[2].sample, "user_id": "7", "source": "forum", "userID": "8"}
+    assert fitting(row) == ["trl-implicit"]
+
+
+@pytest.mark.parametrize("number", [1, 9, 10, 14, 20, 29])
+def test_a_system_prompt_is_a_system_message_and_makes_text_a_chat(number: int) -> None:
+    sample = {name: value for name, value in CATALOGUE[number].sample.items() if name != "system"}
+    with_system = {1: "prompt-pairs"}.get(number, CATALOGUE[number].format)
+    assert fitting({**sample, "system_prompt": "Be brief."}) == [with_system]
+    assert fitting({**sample, "system": "", "system_prompt": "Be brief."}) == [with_system]
+
+
 @pytest.mark.parametrize("extra", ["trajectory", "conversations", "context"])
 def test_a_column_that_the_layout_would_ignore_prevents_its_detection(extra: str) -> None:
     turns = [{"role": "user", "content": "Be kind."}]

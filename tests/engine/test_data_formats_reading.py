@@ -126,6 +126,12 @@ def test_text_is_a_chat_where_the_format_says_so_by_name() -> None:
     assert read("prompt-pairs", **row) == ChatPreference([user("q")], [assistant("a")], [assistant("b")])  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize("name", ["system", "system_prompt"])
+def test_a_system_message_has_two_names(name: str) -> None:
+    row = {"prompt": "q", "chosen": "a", "rejected": "b", name: "Be brief."}
+    assert read("prompt-pairs", **row).prompt == [{"role": "system", "content": "Be brief."}, user("q")]
+
+
 def test_earlier_turns_come_before_the_question() -> None:
     history = [["Hi", "Hello."], ["Who?", "Me."]]
     row = {"instruction": "Then", "input": "go", "history": history, "chosen": "a", "rejected": "b"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.formats.format import PROBLEM, Fields, pick, problem
-from engine.data.formats.readers import SYSTEM, divided, with_system
+from engine.data.formats.readers import SYSTEM, TOLD, divided, with_system
 from engine.data.formats.scratch import Shelf, digest, shelf
 from engine.data.formats.turns import assistant, user
 from engine.data.messages import Message, Preference, RowError
@@ -72,7 +72,7 @@ def _chained(aside: Shelf, at: int, row: Row) -> Iterator[Row]:
     except RowError as error:
         yield replace(row, fields={PROBLEM: str(error)})
         return
-    systems = [found.get("system") for found in (*before, fields) if not empty(found.get("system"))]
+    systems = [told for found in (*before, fields) if not empty(told := pick(found, TOLD))]
     earlier = [[pick(found, PROMPT), pick(found, CHOSEN)] for found in before]
     yield replace(row, fields={**fields, "system": systems[0] if systems else None, EARLIER: earlier})
 

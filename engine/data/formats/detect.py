@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from engine.data.formats.format import Fields, Format
-from engine.data.formats.guess import blocked, nearest, suggested
+from engine.data.formats.guess import blocked, nearest, promptless, suggested
 from engine.data.formats.table import FORMATS
 from engine.data.shapes import empty, kind
 from engine.exits import UnusableError
@@ -71,6 +71,10 @@ def _advice(seen: Sequence[Fields], formats: Sequence[Format]) -> str:
             entry, column, line = found
             return f"It would be {entry.name}, were it not for `{column}`, which that does not read. {where} {line}"
     first = seen[0] if seen else {}
+    if promptless(first, formats[0].known):
+        return (
+            f"No column known holds the prompt of `chosen` and `rejected`. {where} {suggested(list(first))}"
+        )
     layouts = "; ".join(
         f"{entry.name}: {', '.join((*entry.columns, *entry.marks))}" for entry in nearest(first, formats)
     )

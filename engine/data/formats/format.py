@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -25,9 +26,16 @@ def column_of(key: str, fields: Fields) -> str:
     """The column of a row that a key of a layout means: of "a|b" the first that is filled, else that is there."""
     if "|" not in key:
         return key
-    names = key.split("|")
-    filled = (name for name in names if not empty(fields.get(name)))
-    return next(filled, next((name for name in names if name in fields), names[0]))
+    names = _names(key)
+    for name in names:
+        if not empty(fields.get(name)):
+            return name
+    return next((name for name in names if name in fields), names[0])
+
+
+@cache
+def _names(key: str) -> tuple[str, ...]:
+    return tuple(key.split("|"))
 
 
 def pick(fields: Fields, key: str) -> Any:

@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from engine.data.formats.format import Fields, Format, column_of
@@ -15,6 +15,15 @@ WORDS = {
     "rejected": ("rejected", "dispreferred", "worse", "bad", "loser", "lose", "negative", "worst"),
 }
 """Words in the names of columns by what they may hold, the likelier first."""
+
+QUESTIONS = frozenset(
+    {"ask", "human", "input", "instruction", "problem", "prompt", "query", "question", "request", "user"}
+)
+"""Last words of names of columns that hold what is asked."""
+
+ANSWERS = frozenset({"chosen", "rejected"})
+BESIDES = frozenset({"system", "system_prompt", "response", "parent_id"})
+"""Columns known that no answer is to."""
 
 ALIKE = 0.6
 """How alike a name and a word have to be, from 0 to 1, for a slip of the pen."""
@@ -61,6 +70,26 @@ def _guess(part: str, columns: Sequence[str]) -> str:
 def _opposite(part: str, column: str) -> bool:
     """Whether a name denies what a word in it says, as `non_preferred` does."""
     return part == "chosen" and any(word in column for word in ("non", "dis", "reject", "not_", "un"))
+
+
+def question(fields: Fields) -> str | None:
+    """A column of text that its name calls the question, whatever layouts know of it."""
+    for name, value in fields.items():
+        if isinstance(value, str) and not empty(value) and _words(name)[-1] in QUESTIONS:
+            return name
+    return None
+
+
+def promptless(fields: Fields, known: Set[str]) -> bool:
+    """Whether a row holds two answers as text, and nothing in the columns known that they could answer."""
+    answers = all(isinstance(fields.get(name), str) and not empty(fields[name]) for name in ANSWERS)
+    return answers and all(empty(fields.get(name)) for name in known - ANSWERS - BESIDES)
+
+
+def _words(name: str) -> list[str]:
+    """The words of a column's name in small letters, of userPrompt as of user_prompt."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
+    return [word.lower() for word in words] or [""]
 
 
 def nearest(fields: Fields, formats: Sequence[Format], most: int = 3) -> list[Format]:

@@ -2,7 +2,7 @@
 
 from engine.data.formats.chains import NEEDED, OPTIONAL, join_chains, read_chain
 from engine.data.formats.format import Fields, Format
-from engine.data.formats.readers import SYSTEM, chat, instructed, instructions, prompt_and_replies
+from engine.data.formats.readers import SYSTEM, chat, has_system, instructed, instructions, prompt_and_replies
 from engine.data.formats.samples import (
     ALPACA_OUTPUTS,
     ALPACA_RANKING,
@@ -25,8 +25,8 @@ def _alone(row: Fields) -> bool:
     return not chained(row)
 
 
-def _has_system(row: Fields) -> bool:
-    return "system" in row and not chained(row) and not dialogue(row)
+def _with_system(row: Fields) -> bool:
+    return has_system(row) and not chained(row) and not dialogue(row)
 
 
 def _answers_named(row: Fields) -> bool:
@@ -54,7 +54,7 @@ FORMATS = (
         seen_in="Axolotl (prompt_pairs), argilla data sets",
         columns={"prompt": TEXT, **ANSWERS},
         optional=SYSTEM,
-        looks=_has_system,
+        looks=_with_system,
         read=prompt_and_replies("prompt", "chosen", "rejected"),
         sample=PROMPT_PAIRS,
     ),

@@ -9,14 +9,20 @@ from engine.data.formats.turns import asked, conversation, reply, user
 from engine.data.messages import ChatPreference, Message, Preference, common_beginning
 from engine.data.shapes import OBJECT, TEXT, TOOLS, Shape, empty
 
-SYSTEM: dict[str, Shape] = {"system": TEXT}
+TOLD = "system|system_prompt"
+SYSTEM: dict[str, Shape] = {TOLD: TEXT}
 CHAT: dict[str, Shape] = {**SYSTEM, "tools": TOOLS, "chat_template_kwargs": OBJECT}
 """Columns that most layouts of chats may have besides."""
 
 
+def has_system(row: Fields) -> bool:
+    """Whether a row has a column for a system message, which makes it a chat, also where it is empty."""
+    return any(name in row for name in TOLD.split("|"))
+
+
 def with_system(row: Fields, prompt: Sequence[Message]) -> list[Message]:
-    """A prompt that begins with the `system` column, unless it brings a system message of its own."""
-    given = row.get("system")
+    """A prompt that begins with the system message of the row, unless it brings one of its own."""
+    given = pick(row, TOLD)
     own = bool(prompt) and prompt[0]["role"] == "system"
     return list(prompt) if own or empty(given) else [{"role": "system", "content": str(given)}, *prompt]
 
@@ -64,7 +70,8 @@ def instructions(prompt: str, more: str, chosen: str, rejected: str) -> Callable
 def instructed(row: Fields, prompt: str, more: str) -> list[Message]:
     """Earlier turns and a question in two columns, the second on its own line."""
     turns: list[Message] = []
-    for question, answer in row.get("history") or []:
+    earlier = row.get("history")
+    for question, answer in () if empty(earlier) else earlier or ():
         turns += [user(question), {"role": "assistant", "content": answer}]
     parts = [pick(row, column) for column in (prompt, more)]
     return [*turns, user("\n".join(part for part in parts if not empty(part)))]

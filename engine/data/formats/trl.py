@@ -1,7 +1,15 @@
 """The layouts of TRL, which most tools and data sets have taken over."""
 
 from engine.data.formats.format import Fields, Format
-from engine.data.formats.readers import CHAT, SYSTEM, divided, prompt_and_replies, two_conversations
+from engine.data.formats.guess import question
+from engine.data.formats.readers import (
+    CHAT,
+    SYSTEM,
+    divided,
+    has_system,
+    prompt_and_replies,
+    two_conversations,
+)
 from engine.data.formats.samples import (
     HH_RLHF,
     TRL_CHAT,
@@ -21,8 +29,13 @@ def chained(row: Fields) -> bool:
 
 
 def _plain_text(row: Fields) -> bool:
-    """Text that is trained as it stands: a `system` column, a dialogue or a chain of rows makes it a chat."""
-    return not dialogue(row) and "system" not in row and not chained(row)
+    """Text that is trained as it stands: a system message, a dialogue or a chain of rows makes it a chat."""
+    return not dialogue(row) and not has_system(row) and not chained(row)
+
+
+def _two_wholes(row: Fields) -> bool:
+    """Whether both texts begin with the same prompt, and no other column may be the question to them."""
+    return _plain_text(row) and question(row) is None and not empty(_implicit(row).prompt)
 
 
 def dialogue(row: Fields) -> bool:
@@ -34,7 +47,7 @@ def _explicit(row: Fields) -> Preference:
     return TextPreference(row["prompt"], row["chosen"], row["rejected"])
 
 
-def _implicit(row: Fields) -> Preference:
+def _implicit(row: Fields) -> TextPreference:
     return split_texts(row["chosen"], row["rejected"])
 
 
@@ -75,7 +88,7 @@ FORMATS = (
         purpose="Two whole texts; the prompt is what they begin with in common.",
         seen_in="TRL",
         columns={"chosen": TEXT, "rejected": TEXT},
-        looks=_plain_text,
+        looks=_two_wholes,
         read=_implicit,
         sample=TRL_IMPLICIT,
     ),

@@ -12,6 +12,7 @@ from engine.data.formats.readers import (
     CHAT,
     SYSTEM,
     chat,
+    has_system,
     instructed,
     last_answer,
     with_system,
@@ -83,7 +84,7 @@ def _pair(row: Fields) -> Preference:
 
 def _completion(row: Fields) -> Half:
     prompt, completion = row["prompt"], row["completion"]
-    if isinstance(prompt, str) and isinstance(completion, str) and "system" not in row:
+    if isinstance(prompt, str) and isinstance(completion, str) and not has_system(row):
         return prompt, completion
     before = asked(prompt)
     return with_system(row, before), list(without_prompt(before, reply(completion)))
