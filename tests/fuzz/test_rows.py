@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.config.schema import Config, Data, Model, Source
@@ -117,6 +117,7 @@ def lines(rows: list[Any]) -> bytes:
 
 @fuzzed
 @given(rows=st.lists(altered(), min_size=1, max_size=4))
+@example(rows=[{"query": "a", "response": "b", "rejected_response": "c", "history": " "}])
 def test_rows_nearly_of_a_layout(prepare: Prepare, rows: list[Any]) -> None:
     prepare("rows.jsonl", lines(rows), "altered rows")
 
