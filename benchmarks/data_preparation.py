@@ -65,9 +65,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def sizes(folder: Path, counts: Sequence[int]) -> None:
     """Prepare files of each size, twice, and compare the memory of the first with that of the last."""
-    print(
-        f"{'pairs':>9} {'tokens':>12} {'seconds':>8} {'pairs/s':>8} {'tokens/s':>9} {'peak MiB':>9}   from the cache"
-    )
+    heads = f"{'pairs':>9} {'tokens':>12} {'seconds':>8} {'pairs/s':>8} {'tokens/s':>9} {'before':>7} {'peak MiB':>9}"
+    print(f"{heads}   from the cache")
     peaks = []
     for count in counts:
         file = write(folder / f"{count}.jsonl", map(json.dumps, pairs(count)))
@@ -77,7 +76,8 @@ def sizes(folder: Path, counts: Sequence[int]) -> None:
         peaks.append(first.peak_mib)
         print(
             f"{first.pairs:>9,} {first.tokens:>12,} {first.seconds:>8.1f} {first.pairs / first.seconds:>8,.0f} "
-            f"{first.tokens / first.seconds:>9,.0f} {first.peak_mib:>9,.0f}   {again.seconds:.2f} s",
+            f"{first.tokens / first.seconds:>9,.0f} {first.before_mib:>7,.0f} {first.peak_mib:>9,.0f}   "
+            f"{again.seconds:.2f} s",
             flush=True,
         )
     print(f"peak memory of the last over that of the first: {peaks[-1] / peaks[0]:.3f}")
