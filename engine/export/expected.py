@@ -11,8 +11,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.data.pairs import PairStore
 from engine.exits import UnusableError
-from engine.export.reading import compute, marks, plain_numerics, ties, tokenised
-from engine.models.generation import stop_tokens
+from engine.export.reading import compute, config_values, marks, plain_numerics, ties, tokenised
+from engine.models.generation import generation_values
 from engine.rundir.paths import RunDir
 
 PROMPTS = 3
@@ -36,6 +36,16 @@ class Prompts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """What merging an adapter did to the logits, in fp32."""
+
+    moved: float
+    """By how much it moved one at most."""
+    bound: float
+    """By how much rounding may move one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """The policy before it is written."""
 
@@ -50,10 +60,12 @@ class Expected:
     chat_template: Any
     eos: int | None
     tokenised: list[list[int]]
-    stops: list[int]
-    """Where generation must end. Empty for an adapter: its base's own config says it."""
-    merge_difference: float | None
-    """By how much merging the adapter moved a logit, in fp32; None where nothing was merged."""
+    config: dict[str, Any] | None
+    """What the model's config says. None for an adapter: that is its base's to say."""
+    generation: dict[str, Any] | None
+    """What the generation config says; None as above."""
+    merge: Merge | None
+    """None where nothing was merged."""
 
 
 def prompts_of(run: RunDir, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Prompts:
@@ -95,7 +107,7 @@ def expect(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Prompts,
     *,
-    merge_difference: float | None,
+    merge: Merge | None,
 ) -> Expected:
     """All there is to know of `model` as it will be written."""
     adapter = isinstance(model, PeftModel)
@@ -109,8 +121,9 @@ def expect(
         chat_template=tokenizer.chat_template,
         eos=tokenizer.eos_token_id,
         tokenised=tokenised(tokenizer, prompts.texts),
-        stops=[] if adapter else stop_tokens(tokenizer),
-        merge_difference=merge_difference,
+        config=None if adapter else config_values(model.config),
+        generation=None if adapter else generation_values(model.generation_config),
+        merge=merge,
     )
 
 

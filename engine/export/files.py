@@ -17,7 +17,7 @@ from engine.export.pickles import pickle_problem
 from engine.export.proof import Proof
 from engine.export.record import write_record
 from engine.export.source import Source
-from engine.models.generation import complete_generation_config
+from engine.models.hub_errors import first_line
 from engine.models.quiet import quiet_transformers
 from engine.models.weights import os_error, safetensors_problem, trained_tensors
 from engine.rundir.events import effective_steps, forget, read_events, step_of
@@ -32,8 +32,6 @@ def write_model(
     folder: Path, model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, source: Source
 ) -> Set[torch.dtype]:
     """Weights and tokenizer as transformers saves them, tied weights once, no pickle; the types of the weights."""
-    plain = model.get_base_model() if isinstance(model, PeftModel) else model
-    complete_generation_config(plain, tokenizer)
     try:
         with quiet_transformers():
             if isinstance(model, PeftModel):
@@ -106,8 +104,8 @@ def check_written(folder: Path, source: Source, types: Set[torch.dtype]) -> None
         if not source.adapter:
             AutoConfig.from_pretrained(folder, trust_remote_code=source.base.trust_remote_code)
         AutoTokenizer.from_pretrained(folder, trust_remote_code=source.base.trust_remote_code)
-    except (OSError, ValueError, KeyError) as error:
-        raise _not_whole(source.target, str(error).splitlines()[0]) from error
+    except Exception as error:  # tokenizers raises nothing less
+        raise _not_whole(source.target, first_line(error)) from error
 
 
 def files_problem(folder: Path, types: Set[torch.dtype]) -> str | None:

@@ -44,6 +44,9 @@ class Proof:
     max_difference: float
     bitwise: bool
     merge_difference: float | None
+    """By how much merging adapters moved a logit, in fp32; None where nothing was merged."""
+    merge_bound: float | None
+    """By how much it may: an export that moved one further would have been refused."""
     seconds: float
     attention: str | None
     threads: int
@@ -63,11 +66,8 @@ class Proof:
 
     def line(self) -> str:
         """For a person."""
-        merged = (
-            ""
-            if self.merge_difference is None
-            else f"; merging moved logits by up to {self.merge_difference:.1g}"
-        )
+        moved, bound = self.merge_difference, self.merge_bound
+        merged = "" if moved is None else f"; merging moved logits by up to {moved:.1g}, allowed: {bound:.1g}"
         return (
             f"verified in {self.seconds:.0f} s: a fresh process computes the same logits, bit for bit "
             f"({self.prompts} prompts, {self.tokens} tokens{merged})"
@@ -76,8 +76,12 @@ class Proof:
     def sentence(self) -> str:
         """For the model card."""
         whose = "of its training data" if self.trained_prompts else "of fixed texts"
-        moved = self.merge_difference
-        merged = "" if moved is None else f" Merging the adapters moved logits by up to {moved:.1g}, in fp32."
+        moved, bound = self.merge_difference, self.merge_bound
+        merged = (
+            ""
+            if moved is None
+            else f" Merging the adapters moved logits by up to {moved:.1g} in fp32, of {bound:.1g} allowed."
+        )
         return (
             f"Verified: a fresh process (transformers {self.versions.get('transformers')}, torch "
             f"{self.versions.get('torch')}, CPU) loaded these weights and computed, for {self.prompts} prompts "
@@ -100,7 +104,8 @@ def prove(expected: Expected, request: Request, scratch: Path, target: Path) -> 
         trained_prompts=expected.prompts.trained,
         max_difference=furthest(expected.logits, logits)[0],
         bitwise=True,
-        merge_difference=expected.merge_difference,
+        merge_difference=expected.merge.moved if expected.merge else None,
+        merge_bound=expected.merge.bound if expected.merge else None,
         seconds=round(time.monotonic() - started, 1),
         attention=expected.attention,
         threads=expected.threads,
@@ -182,7 +187,7 @@ def _of_logits(ours: list[Tensor], theirs: list[Tensor]) -> str | None:
 
 
 def _of_words(expected: Expected, seen: dict[str, Any]) -> str | None:
-    """Tokenizer, ties, and where generation ends."""
+    """Ties, tokenizer, and both configs."""
     if expected.ties != seen["ties"]:
         return f"tied weights: {seen['ties'] or 'none'} instead of {expected.ties or 'none'}"
     if expected.chat_template != seen["chat_template"]:
@@ -192,8 +197,18 @@ def _of_words(expected: Expected, seen: dict[str, Any]) -> str | None:
     for number, (ours, theirs) in enumerate(zip(expected.tokenised, seen["ids"], strict=True), 1):
         if ours != theirs:
             return f"the tokenizer splits prompt {number} otherwise"
-    missing = [token for token in expected.stops if token not in seen["stops"]]
-    return f"generation does not end at token {missing[0]}" if missing else None
+    return _of_settings("model", expected.config, seen["config"]) or _of_settings(
+        "generation", expected.generation, seen["generation"]
+    )
+
+
+def _of_settings(what: str, ours: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None) -> str | None:
+    """A config, setting by setting: where generation ends is in one, and what no short prompt shows in another."""
+    ours, theirs = ours or {}, theirs or {}
+    for name in sorted(ours.keys() | theirs.keys()):
+        if ours.get(name) != theirs.get(name):
+            return f"the {what} config says {name} = {theirs.get(name)} instead of {ours.get(name)}"
+    return None
 
 
 def _failed(code: int, log: Path, folder: Path, target: Path) -> EngineError:

@@ -1,7 +1,7 @@
 """A fresh process that opens an export as anybody would, with plain transformers, and says what it finds.
 
 It knows nothing of the training: it gets a folder, three prompts as token ids, and the numerics to compute in (threads,
-attention). What both sides must compute alike stands here once: `compute`, `marks`, `ties`.
+attention). What both sides must compute alike stands here once: `compute`, `marks`, `ties`, `config_values`.
 """
 
 import hashlib
@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
-from engine.models.fingerprint import tensor_bytes
+from engine.models.fingerprint import VOLATILE, tensor_bytes
+from engine.models.generation import generation_values
 from engine.process import ProcessId, parent_death_signal
 
 ALIGNMENT = 64
@@ -77,7 +78,8 @@ def read(request: Request) -> tuple[dict[str, Any], list[Tensor]]:
             "chat_template": tokenizer.chat_template,
             "eos": tokenizer.eos_token_id,
             "ids": tokenised(tokenizer, request.texts),
-            "stops": [] if request.base else _stops(model),
+            "config": None if request.base else config_values(model.config),
+            "generation": None if request.base else generation_values(model.generation_config),
             "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         }
         return seen, compute(model, request.prompts)
@@ -115,13 +117,6 @@ def _from_folder(folder: str, dtype: torch.dtype | str, request: Request) -> tup
     return model, info
 
 
-def _stops(model: Any) -> list[int]:
-    """The tokens at which the folder's generation config ends an answer."""
-    config = getattr(model, "generation_config", None)
-    stops = None if config is None else config.eos_token_id
-    return [] if stops is None else [stops] if isinstance(stops, int) else list(stops)
-
-
 @contextmanager
 def plain_numerics(threads: int) -> Iterator[None]:
     """Within it a CPU computes as it does in any fresh process, on so many threads."""
@@ -156,6 +151,13 @@ def marks(model: nn.Module) -> dict[str, str]:
             known[place] = f"{str(tensor.dtype).removeprefix('torch.')} {shape} {digest}"
         found[name] = known[place]
     return found
+
+
+def config_values(config: PretrainedConfig) -> dict[str, Any]:
+    """All that a config says of a model, in JSON's types and as its class reads it; not how it is stored."""
+    values = json.loads(json.dumps(config.to_dict(), default=str))
+    again = json.dumps(type(config).from_dict(values).to_dict(), default=str)
+    return {name: value for name, value in json.loads(again).items() if name not in VOLATILE}
 
 
 def ties(model: nn.Module) -> list[list[str]]:

@@ -9,10 +9,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.exits import UnusableError
 from engine.export.cast import cast
-from engine.export.expected import Expected, Prompts, expect, furthest, logits_of, prompts_of
+from engine.export.expected import Expected, Merge, Prompts, expect, furthest, logits_of, prompts_of
 from engine.export.folder import require_space
 from engine.export.source import Source
 from engine.models.adapters import add_lora
+from engine.models.generation import complete_generation_config
 from engine.models.load import LoadedModel, load_model
 from engine.models.weights import WEIGHTS_FILE, load_trained, trained_tensors
 from engine.rounding import DTYPES, to_dtype
@@ -52,8 +53,8 @@ def trained_policy(source: Source, tokenizer: PreTrainedTokenizerBase, verify: b
         return _rounded(model, source, tokenizer, prompts)
     before = logits_of(model, prompts) if prompts else None
     merged = model.merge_and_unload()
-    moved = _merge_difference(before, merged, prompts) if before and prompts else None
-    return _cast(merged, source, tokenizer, prompts, moved)
+    merge = _require_same(before, merged, prompts) if before and prompts else None
+    return _cast(merged, source, tokenizer, prompts, merge)
 
 
 def _require_same_base(loaded: LoadedModel, source: Source) -> None:
@@ -94,7 +95,7 @@ def _name_base(adapted: PeftModel, source: Source) -> None:
         config.revision = base.commit
 
 
-def _merge_difference(before: list[Tensor], merged: PreTrainedModel, prompts: Prompts) -> float:
+def _require_same(before: list[Tensor], merged: PreTrainedModel, prompts: Prompts) -> Merge:
     """By how much merging moved a logit. Raises UnusableError where rounding does not explain it."""
     moved, prompt = furthest(before, logits_of(merged, prompts))
     largest = max(float(logits.abs().max()) for logits in before)
@@ -106,7 +107,7 @@ def _merge_difference(before: list[Tensor], merged: PreTrainedModel, prompts: Pr
             f"{allowed:.2g}: the merged model is not the one trained. Export with --adapter.",
             moved=moved,
         )
-    return moved
+    return Merge(moved=moved, bound=allowed)
 
 
 def _cast(
@@ -114,10 +115,11 @@ def _cast(
     source: Source,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Prompts | None,
-    moved: float | None,
+    merge: Merge | None,
 ) -> Policy:
     cast(model, DTYPES[source.dtype])
-    return Policy(model, expect(model, tokenizer, prompts, merge_difference=moved) if prompts else None)
+    complete_generation_config(model, tokenizer)
+    return Policy(model, expect(model, tokenizer, prompts, merge=merge) if prompts else None)
 
 
 @torch.no_grad()
@@ -128,7 +130,7 @@ def _rounded(
     dtype, adapter = DTYPES[source.dtype], trained_tensors(model).values()
     for parameter in adapter:
         parameter.data = to_dtype(parameter.data, dtype).float()
-    expected = expect(model, tokenizer, prompts, merge_difference=None) if prompts else None
+    expected = expect(model, tokenizer, prompts, merge=None) if prompts else None
     for parameter in adapter:
         parameter.data = parameter.data.to(dtype)  # nothing is rounded any more
     return Policy(model, expected)

@@ -1,5 +1,8 @@
 """Where an answer ends: a chat model that never says its end token talks on forever."""
 
+import json
+from typing import Any
+
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 ANSWER = "\ufdd0answer\ufdd0"
@@ -41,3 +44,9 @@ def complete_generation_config(model: PreTrainedModel, tokenizer: PreTrainedToke
     except ValueError:
         config.do_sample = True  # sampling settings with sampling off are what published configs get wrong
     model.generation_config = config
+
+
+def generation_values(config: GenerationConfig | None) -> dict[str, Any]:
+    """All that a generation config sets, in JSON's types; not where it came from, nor which release wrote it."""
+    values: dict[str, Any] = json.loads(config.to_json_string(ignore_metadata=True)) if config else {}
+    return values
