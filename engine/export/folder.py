@@ -89,7 +89,7 @@ def _locked(lock: Path) -> int | None:
 
 
 def _put_back(target: Path) -> None:
-    """An earlier export that a killed process had moved aside, and put nothing in its place."""
+    """An earlier export that was moved aside, and nothing came into its place: by a kill, or by a disk's refusal."""
     replaced = _beside(target, "replaced")
     with writing(target):
         if replaced.is_dir() and not target.exists():
@@ -114,12 +114,12 @@ def staged(target: Path) -> Iterator[tuple[Path, Path]]:
             os.rename(target, replaced)
         os.rename(staging, target)
         sync_path(target.parent)
-        shutil.rmtree(replaced, ignore_errors=True)
     except OSError as error:
         raise cannot_write(target, error) from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        shutil.rmtree(scratch, ignore_errors=True)
+        _put_back(target)
+        for leftover in (staging, scratch, replaced):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _beside(target: Path, what: str) -> Path:
