@@ -17,6 +17,7 @@ from engine.distributed import make_accelerator, numerics
 from engine.exits import EngineError, Exit, NonFiniteError, StopRequested, UnusableError
 from engine.export.export import export
 from engine.export.folder import export_folder, require_target
+from engine.export.tokenizer import note_tokenizer
 from engine.gates import pass_gates, require_eval_pairs, require_few_dropped
 from engine.keeper import Keeper
 from engine.meter import progress_of
@@ -105,9 +106,10 @@ def require_exportable(run: RunDir, config: Config) -> None:
 def prepare_data(run: RunDir, config: Config, events: EventWriter, control: Control) -> Prepared:
     """Tokenised pairs on disk, and the report on them as an event, before any weight is read."""
     events.phase("tokenize", "start")
+    tokenizer = load_tokenizer(config.model)
     prepared = prepare(
         config,
-        load_tokenizer(config.model),
+        tokenizer,
         run.data_dir,
         progress_of(events, "tokenize"),
         control.stop_requested,
@@ -119,6 +121,7 @@ def prepare_data(run: RunDir, config: Config, events: EventWriter, control: Cont
     require_few_dropped(config.gates, prepared.report.dropped_count, prepared.report.rows)
     require_eval_pairs(config.gates, prepared.report.eval)
     require_step(mix_of(config, prepared.train.sources()), config.train.pairs_per_step)
+    note_tokenizer(run, config, tokenizer)
     events.phase("tokenize", "end")
     return prepared
 

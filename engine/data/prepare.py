@@ -64,7 +64,7 @@ def make_pairs(
     `StopRequested` and `CannotWriteError`.
     """
     stops = generation_stops(tokenizer) if stop_ids is None else stop_ids
-    template = _chat_template(config.data.chat_template)
+    template = read_chat_template(config.data.chat_template)
     limits = Limits(config.data.max_length, config.data.max_prompt_length, config.data.too_long)
     encoder = Encoder(tokenizer, limits, template, stops)
     key = prepared_key(config, encoder, template)
@@ -146,7 +146,7 @@ def _split(collected: Path, mask: npt.NDArray[np.bool_], out_dir: Path) -> None:
             begins += batch.num_rows
 
 
-def _chat_template(name: str | None) -> str | None:
+def read_chat_template(name: str | None) -> str | None:
     """The text of the config's chat template file. Raises `UnusableError` when it cannot be read."""
     if name is None:
         return None

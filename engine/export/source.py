@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from engine.config.load import load_config
 from engine.config.schema import Config
 from engine.exits import UnusableError, UsageError
+from engine.export.tokenizer import require_trained, with_template
 from engine.models.load import load_tokenizer
 from engine.models.resolve import ResolvedModel, resolve
 from engine.pins import pinned
@@ -93,10 +94,9 @@ def _choose(index: CheckpointIndex, checkpoint: Checkpoint, run: RunDir) -> int:
 
 
 def tokenizer_of(source: Source) -> PreTrainedTokenizerBase:
-    """The base's, with the chat template the pairs were written in."""
-    tokenizer = load_tokenizer(source.base)
-    if path := source.config.data.chat_template:
-        tokenizer.chat_template = Path(path).read_text(encoding="utf-8")
+    """The base's, with the chat template the pairs were written in. Raises UnusableError if either has changed."""
+    tokenizer = with_template(source.config, load_tokenizer(source.base))
+    require_trained(source.run, tokenizer)
     return tokenizer
 
 

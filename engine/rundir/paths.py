@@ -26,6 +26,11 @@ class RunDir:
         return self.root / "revisions.json"
 
     @property
+    def encoding_json(self) -> Path:
+        """Hashes of the tokenizer and the chat template that its pairs were written with."""
+        return self.root / "encoding.json"
+
+    @property
     def run_json(self) -> Path:
         """Who runs it: `RunRecord`."""
         return self.root / "run.json"
