@@ -137,7 +137,24 @@ def _layout(entry: Format) -> str:
     refused = f"\n\nNot trained: {entry.refusal}" if entry.refusal else ""
     found = [(f"A row of {case.found}:", case.sample) for case in ENTRIES if case.format == entry.name]
     samples = [f"{title}\n\n{_json(row)}" for title, row in found or [("A row:", entry.sample)]]
-    return "\n\n".join([f"## `{entry.name}`\n\n{entry.purpose}{also}{seen}{refused}", *samples])
+    read = f"\n\n{_columns(entry)}" if not entry.refusal else ""
+    return "\n\n".join([f"## `{entry.name}`\n\n{entry.purpose}{also}{seen}{read}{refused}", *samples])
+
+
+def _columns(entry: Format) -> str:
+    """Which columns a layout needs, reads where they are filled, and passes over."""
+    lists = {
+        "Needs": (*entry.columns, *entry.marks),
+        "Reads where filled": tuple(entry.optional),
+        "Passes over": tuple(sorted(entry.repeats)),
+    }
+    named = {words: ", ".join(map(_key, keys)) for words, keys in lists.items() if keys}
+    return " ".join(f"{words}: {keys}." for words, keys in named.items())
+
+
+def _key(key: str) -> str:
+    """A column of a layout with its other names."""
+    return " or ".join(f"`{name}`" for name in key.split("|"))
 
 
 def _json(row: Mapping[str, Any]) -> str:
