@@ -66,6 +66,12 @@ def test_a_row_is_read_or_refused_in_words_by_every_layout(row: dict[str, Any]) 
         assert_sound(read)
 
 
+@settings(max_examples=300)
+@given(rows())
+def test_no_row_is_in_two_layouts(row: dict[str, Any]) -> None:
+    assert len([layout.name for layout in FORMATS if layout.matches(row)]) <= 1
+
+
 @settings(max_examples=200)
 @given(st.lists(rows(), min_size=1, max_size=4))
 def test_detection_finds_a_layout_of_the_table_or_says_why_not(several: list[dict[str, Any]]) -> None:
