@@ -70,10 +70,10 @@ def _facts(run: RunDir, ending: Ending, summary: dict[str, Any]) -> dict[str, st
         if best and best != last:
             facts["best"] = f"step {best['step']}  {metrics(best)}"
     facts["run"] = str(run.root)
-    if ending.state == "done":
+    if ending.state == "done" and summary:
         exported = summary.get("export")
         facts["export"] = str(exported or f"none yet; dpo-tui export {shlex.quote(str(run.root))}")
-    elif _worth_resuming(run, ending, summary):
+    elif ending.state != "done" and _worth_resuming(run, ending, summary):
         facts["resume"] = f"dpo-tui --headless {shlex.quote(str(run.config))} --resume"
     return facts
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.exits import CannotWriteError
 from engine.rundir.files import read_json, sync_path, write_synced, write_whole, writing
 from engine.rundir.manifest import MANIFEST, Manifest, UnreadableManifestError, describe, files_of, mismatch
 
@@ -44,9 +45,16 @@ class CheckpointIndex:
 
     @contextmanager
     def writing(self, step: int, needed: int | None = None) -> Iterator[None]:
-        """Name a disk's refusal inside the block; `needed` defaults to the bytes of the checkpoint before."""
-        with writing(self.path(step), self._usual_bytes() if needed is None else needed):
-            yield
+        """Name a disk's refusal inside the block, and leave no half of `step` on it.
+
+        `needed` defaults to the bytes of the checkpoint before.
+        """
+        try:
+            with writing(self.path(step), self._usual_bytes() if needed is None else needed):
+                yield
+        except CannotWriteError:
+            shutil.rmtree(self._directory / f"{_STAGING}{step}", ignore_errors=True)
+            raise
 
     def commit(
         self,

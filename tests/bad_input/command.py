@@ -5,6 +5,7 @@ A case costs a tenth of a second instead of the seconds that importing torch tak
 
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ import pytest
 from dpo_tui import cli
 from engine import train
 from engine.__main__ import main as engine
-from engine.exits import Exit
+from engine.exits import EngineError, Exit
 from engine.launch.ranks import RankCommand, RankExit
 from engine.rundir.paths import RunDir
 from engine.rundir.status import Status, read_status
+from engine.sanitize import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,12 @@ class RanksHere:
         self._exits: list[RankExit] = []
 
     def start(self, _command: RankCommand, _environment: Mapping[str, str]) -> None:
-        self._exits.append(RankExit(0, int(train.main(self._run.root))))
+        try:
+            code = train.main(self._run.root)
+        except EngineError as error:  # as `python -m engine rank` ends
+            print(visible(error.text), file=sys.stderr)
+            code = error.exit
+        self._exits.append(RankExit(0, int(code)))
 
     @property
     def running(self) -> int:
