@@ -22,7 +22,7 @@ from trl import DPOConfig, DPOTrainer
 from engine import train
 from engine.config.load import load_config
 from engine.config.schema import Config
-from engine.data.pairs import PairStore
+from engine.data.prepared.pairs import PairStore
 from engine.mix import Mix
 from engine.models.load import load_model, load_tokenizer
 from engine.plan import Schedule

@@ -13,7 +13,7 @@ from engine.data.formats.catalogue import CATALOGUE, VARIANTS
 from engine.data.formats.format import Format
 from engine.data.formats.scores import MARGINS, SCORE_PAIRS
 from engine.data.formats.table import FORMATS
-from engine.data.tallies import CUT, DROPPED
+from engine.data.report.tallies import CUT, DROPPED
 
 ENTRIES = (*CATALOGUE.values(), *VARIANTS)
 HERE = Path(__file__).parent

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.data.pairs import IntArray, Pair, common_prefix
+from engine.data.prepared.pairs import IntArray, Pair, common_prefix
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from engine import attention
-from engine.data.pairs import Pair
+from engine.data.prepared.pairs import Pair
 from engine.kernels.logprob import linear_logprob
 from engine.layout import PackLayout, lay_out
 from engine.models.adapters import adapter_disabled

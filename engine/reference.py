@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from engine.data.pairs import Pair
+from engine.data.prepared.pairs import Pair
 from engine.exits import CannotWriteError
 
 _ENTRY = np.dtype([("key", "V16"), ("chosen", "<f4"), ("rejected", "<f4")])

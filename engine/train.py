@@ -10,9 +10,9 @@ import torch
 from engine.checkpoint import Identity
 from engine.config.load import config_digest, load_config
 from engine.config.schema import Config
-from engine.data.pairs import Pair
 from engine.data.prepare import prepare
-from engine.data.prepared_set import Prepared
+from engine.data.prepared.pairs import Pair
+from engine.data.prepared.prepared_set import Prepared
 from engine.distributed import make_accelerator, numerics
 from engine.exits import EngineError, Exit, NonFiniteError, StopRequested, UnusableError
 from engine.export.export import export

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.config.schema import Config
-from engine.data.pairs import PairStore
+from engine.data.prepared.pairs import PairStore
 from engine.distributed import total
 from engine.exits import CannotWriteError, EngineError, NonFiniteError, StopRequested
 from engine.meter import COLUMNS, Meter, metric_sums, progress_of

@@ -18,7 +18,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from engine.data.pairs import Pair
+from engine.data.prepared.pairs import Pair
 
 VOCABULARY = 131
 

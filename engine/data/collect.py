@@ -10,18 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.config.schema import Source
+from engine.data.encoding.encoder import Candidate, Encoder, characters
+from engine.data.encoding.limits import Dropped, Encoded, Lengths
+from engine.data.encoding.render import BadRow
+from engine.data.files.sources import Row
 from engine.data.formats.format import Format
-from engine.data.limits import Dropped, Encoded, Lengths
-from engine.data.messages import TextPreference
-from engine.data.pairs import PairWriter
+from engine.data.prepared.pairs import PairWriter
+from engine.data.prepared.split import prompt_key
 from engine.data.reading import Reading, bad_row
-from engine.data.render import BadRow
-from engine.data.report import Report, length_bias, percentiles
-from engine.data.row_keys import pair_key, prompt_bytes
-from engine.data.sources import Row
-from engine.data.split import prompt_key
-from engine.data.tallies import SourceReport, Tally
-from engine.data.tokenize import Candidate, Encoder, characters
+from engine.data.report.report import Report, length_bias, percentiles
+from engine.data.report.tallies import SourceReport, Tally
+from engine.data.rows.keys import pair_key, prompt_bytes
+from engine.data.rows.messages import TextPreference
 from engine.data.watch import Watch
 
 Batch: TypeAlias = list[tuple[Row, Candidate]]

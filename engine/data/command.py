@@ -16,9 +16,9 @@ from engine.arguments import Parser
 from engine.config.load import absolute_paths, load_config
 from engine.config.schema import Config
 from engine.config.validate import find_faults
-from engine.data.pairs import IntArray, Pair
 from engine.data.prepare import make_pairs, require_enough
-from engine.data.report import Report
+from engine.data.prepared.pairs import IntArray, Pair
+from engine.data.report.report import Report
 from engine.data.watch import Watch
 from engine.exits import Exit, UsageError
 from engine.models.load import load_tokenizer

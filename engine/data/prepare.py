@@ -10,17 +10,17 @@ import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
 from engine.config.schema import Config
-from engine.data import prepared_cache
 from engine.data.collect import Collector
-from engine.data.limits import Limits
-from engine.data.pairs import PairWriter, as_arrow
-from engine.data.prepared_key import Key, prepared_key, require_unchanged
-from engine.data.prepared_set import EVAL, RECORD, TRAIN, Prepared, complete, find_set, open_set
-from engine.data.report import Report
+from engine.data.encoding.encoder import Encoder, generation_stops
+from engine.data.encoding.limits import Limits
+from engine.data.prepared import cache as prepared_cache
+from engine.data.prepared.key import Key, prepared_key, require_unchanged
+from engine.data.prepared.pairs import PairWriter, as_arrow
+from engine.data.prepared.prepared_set import EVAL, RECORD, TRAIN, Prepared, complete, find_set, open_set
+from engine.data.prepared.split import held_out
+from engine.data.report.report import Report
+from engine.data.report.tallies import DROPPED
 from engine.data.scan import scan
-from engine.data.split import held_out
-from engine.data.tallies import DROPPED
-from engine.data.tokenize import Encoder, generation_stops
 from engine.data.watch import Progress, Watch, never, nobody
 from engine.exits import UnusableError
 from engine.rundir.files import writing

@@ -6,15 +6,15 @@ from itertools import chain, islice
 from pathlib import Path
 
 from engine.config.schema import Source
-from engine.data.columns import renamed
+from engine.data.encoding.encoder import Candidate
+from engine.data.encoding.limits import Dropped
+from engine.data.files.sources import Row, open_source
 from engine.data.formats.detect import DETECTION_ROWS, detect
 from engine.data.formats.format import Format
 from engine.data.formats.scores import SCORE_COLUMNS, margin
 from engine.data.formats.table import format_named
-from engine.data.limits import Dropped
-from engine.data.messages import NoPair, Preference, RowError
-from engine.data.sources import Row, open_source
-from engine.data.tokenize import Candidate
+from engine.data.rows.columns import renamed
+from engine.data.rows.messages import NoPair, Preference, RowError
 from engine.data.watch import Watch
 from engine.exits import UnusableError
 from engine.sanitize import one_line

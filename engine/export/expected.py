@@ -9,7 +9,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from engine.data.pairs import PairStore
+from engine.data.prepared.pairs import PairStore
 from engine.exits import UnusableError
 from engine.export.reading import compute, config_values, marks, plain_numerics, ties, tokenised
 from engine.models.generation import generation_values

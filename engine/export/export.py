@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.arguments import Parser
 from engine.config.load import load_config
-from engine.data.tallies import Notice
+from engine.data.report.tallies import Notice
 from engine.exits import Exit, HubError
 from engine.export.expected import Expected
 from engine.export.files import check_written, write_model, write_words

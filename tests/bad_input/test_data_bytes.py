@@ -112,7 +112,7 @@ def test_broken_json_in_the_last_of_many_lines_is_found_before_the_model_is_load
 
 WITHIN = """
 import resource, sys
-from engine.data.sources import open_source
+from engine.data.files.sources import open_source
 from engine.config.schema import Source
 from engine.exits import EngineError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

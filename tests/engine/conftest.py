@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from engine.config.schema import Config
 from engine.data.prepare import make_pairs
-from engine.data.prepared_set import Prepared
+from engine.data.prepared.prepared_set import Prepared
 from tests.engine.preparing import Prepare, row, write
 from tests.engine.runs import write_pairs
 from tests.engine.tiny_folder import write_folder

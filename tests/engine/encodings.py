@@ -4,10 +4,10 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.limits import Encoded, Limits
-from engine.data.messages import ChatPreference, Message
-from engine.data.pairs import Pair
-from engine.data.tokenize import encode
+from engine.data.encoding.encoder import encode
+from engine.data.encoding.limits import Encoded, Limits
+from engine.data.prepared.pairs import Pair
+from engine.data.rows.messages import ChatPreference, Message
 
 ROOM = Limits(4096, 2048)
 

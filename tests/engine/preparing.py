@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.config.schema import Config
 from engine.data import collect
-from engine.data.pairs import PairStore
-from engine.data.prepared_set import Prepared
+from engine.data.prepared.pairs import PairStore
+from engine.data.prepared.prepared_set import Prepared
 
 Row = dict[str, Any]
 Prepare = Callable[..., Prepared]

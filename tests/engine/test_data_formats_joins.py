@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from engine.data.files.sources import Row
 from engine.data.formats.table import format_named
-from engine.data.messages import ChatPreference, NoPair, Preference, RowError, TextPreference
-from engine.data.sources import Row
+from engine.data.rows.messages import ChatPreference, NoPair, Preference, RowError, TextPreference
 
 Outcome = Preference | str
 

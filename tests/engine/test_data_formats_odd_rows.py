@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.data.files.sources import Row
 from engine.data.formats.detect import detect
 from engine.data.formats.format import Format
 from engine.data.formats.scores import margin
 from engine.data.formats.table import FORMATS
-from engine.data.messages import ChatPreference, NoPair, Preference, RowError, TextPreference, flaw
-from engine.data.sources import Row
-from engine.data.tallies import DROPPED
+from engine.data.report.tallies import DROPPED
+from engine.data.rows.messages import ChatPreference, NoPair, Preference, RowError, TextPreference, flaw
 from engine.exits import UnusableError
 from tests.engine.odd_rows import rows
 

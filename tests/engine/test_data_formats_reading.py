@@ -8,8 +8,8 @@ from engine.data.formats import samples as of
 from engine.data.formats.catalogue import CATALOGUE, VARIANTS, Entry
 from engine.data.formats.format import Format
 from engine.data.formats.table import FORMATS, format_named
-from engine.data.messages import ChatPreference, NoPair, RowError, TextPreference, flaw
-from engine.data.shapes import empty
+from engine.data.rows.messages import ChatPreference, NoPair, RowError, TextPreference, flaw
+from engine.data.rows.shapes import empty
 from tests.engine.layout_rows import ASKED, BAD, GOOD, assistant, read, user
 
 ALONE = [

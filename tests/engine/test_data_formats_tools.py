@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.config.schema import Source
+from engine.data.files.sources import read_rows
 from engine.data.formats import samples as of
 from engine.data.formats.catalogue import CATALOGUE
 from engine.data.formats.detect import detect
 from engine.data.formats.table import format_named
-from engine.data.messages import RowError
-from engine.data.sources import read_rows
+from engine.data.rows.messages import RowError
 from engine.exits import UnusableError
 from tests.engine.layout_rows import ASKED, BAD, GOOD, read, user
 

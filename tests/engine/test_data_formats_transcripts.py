@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.data.formats.detect import detect
-from engine.data.messages import RowError, flaw
+from engine.data.rows.messages import RowError, flaw
 from tests.engine.layout_rows import assistant, read, system, user
 
 

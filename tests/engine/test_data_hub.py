@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from engine.config.schema import Source
-from engine.data.hub import open_hub
-from engine.data.sources import open_source
+from engine.data.files.hub import open_hub
+from engine.data.files.sources import open_source
 from engine.exits import Exit, HubError, UnusableError, UsageError
 from tests.engine.hub_here import (
     NOBODY,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.config.schema import Source
-from engine.data.hub import open_hub
+from engine.data.files.hub import open_hub
 from engine.exits import CannotWriteError, EngineError, Exit, HubError, UnusableError
 from tests.engine.hub_here import hub_here, parquet, set_offline, soon
 from tests.hub_repo import Repo

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.data import json_files, text_files
-from engine.data.sources import file_rows
+from engine.data.files import json_files, text_files
+from engine.data.files.sources import file_rows
 from engine.exits import UnusableError
 
 ROWS = [{"a": "x]}", "b": [{"c": 1}]}, {"a": '"', "b": []}, {"a": "\u00e9", "b": None}]

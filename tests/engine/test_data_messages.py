@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.messages import ChatPreference, TextPreference, flaw, split_texts
+from engine.data.rows.messages import ChatPreference, TextPreference, flaw, split_texts
 
 ASKED = {"role": "user", "content": "What colour is the sky?"}
 GOOD = {"role": "assistant", "content": "It is blue by day."}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.data import pairs as pairs_module
-from engine.data.pairs import IntArray, Pair, PairStore, PairWriter, common_prefix
+from engine.data.prepared import pairs as pairs_module
+from engine.data.prepared.pairs import IntArray, Pair, PairStore, PairWriter, common_prefix
 from engine.exits import CannotWriteError, UnusableError
 
 IDS = st.lists(st.integers(0, 3), min_size=2, max_size=12).map(lambda ids: np.array(ids, dtype=np.int32))

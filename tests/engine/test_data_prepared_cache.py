@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from engine.data import prepared_cache
-from engine.data.prepared_cache import cache_root
-from engine.data.prepared_set import EVAL, RECORD, TRAIN, Prepared
+from engine.data.prepared import cache as prepared_cache
+from engine.data.prepared.cache import cache_root
+from engine.data.prepared.prepared_set import EVAL, RECORD, TRAIN, Prepared
 from engine.exits import UnusableError
 from tests.engine.preparing import Prepare, config_for, count_readings
 

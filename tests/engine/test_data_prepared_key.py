@@ -10,10 +10,10 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from engine.config.schema import Config
-from engine.data import prepared_key
-from engine.data.limits import Limits
-from engine.data.prepared_key import prepared_key as key_of
-from engine.data.tokenize import Encoder
+from engine.data.encoding.encoder import Encoder
+from engine.data.encoding.limits import Limits
+from engine.data.prepared import key as prepared_key
+from engine.data.prepared.key import prepared_key as key_of
 from tests.engine.preparing import Prepare, chat_row, config_for, config_of, local, write
 
 DATED = (

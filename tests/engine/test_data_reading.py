@@ -7,7 +7,7 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from engine.data.prepare import make_pairs
-from engine.data.prepared_set import Prepared
+from engine.data.prepared.prepared_set import Prepared
 from engine.exits import UnusableError
 from tests.engine.preparing import Row, config_of, local, row, texts, write
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from engine.data import render
-from engine.data.messages import ChatPreference
+from engine.data.encoding import render
+from engine.data.encoding.render import BadRow
 from engine.data.prepare import make_pairs
-from engine.data.render import BadRow
-from engine.data.report import Report
+from engine.data.report.report import Report
+from engine.data.rows.messages import ChatPreference
 from engine.exits import UnusableError
 from tests.engine.encodings import assistant, encoded, parts, user
 from tests.engine.preparing import chat_row, config_for, row, texts, write

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.report import Report, length_bias, percentiles
-from engine.data.tallies import CUT, DROPPED, LengthBias, SourceReport
+from engine.data.report.report import Report, length_bias, percentiles
+from engine.data.report.tallies import CUT, DROPPED, LengthBias, SourceReport
 from engine.sanitize import one_line, visible
 
 HOSTILE = "\x1b]52;c;eA==\x07\x9b31m\u202eevil\x00\r"

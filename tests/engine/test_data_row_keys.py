@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.messages import ChatPreference, Message, Preference, TextPreference
 from engine.data.prepare import make_pairs
-from engine.data.row_keys import pair_key, prompt_bytes
+from engine.data.rows.keys import pair_key, prompt_bytes
+from engine.data.rows.messages import ChatPreference, Message, Preference, TextPreference
 from tests.engine.encodings import assistant, user
 from tests.engine.preparing import chat_row, config_of, local, row, write
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerBase
 
+from engine.data.encoding.encoder import Encoder
 from engine.data.prepare import make_pairs
-from engine.data.tokenize import Encoder
 from engine.data.watch import Watch
 from engine.exits import StopRequested, UnusableError, UsageError
 from tests.engine.hub_here import hub_here

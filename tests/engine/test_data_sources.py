@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config.schema import Source
-from engine.data import json_files, text_files
-from engine.data import sources as sources_module
-from engine.data.sources import fingerprint, open_source, read_rows
+from engine.data.files import json_files, text_files
+from engine.data.files import sources as sources_module
+from engine.data.files.sources import fingerprint, open_source, read_rows
 from engine.exits import UnusableError, UsageError
 
 ROWS = [{"prompt": f"p{n}", "chosen": f"c{n} \u00e9\n", "rejected": f'r"{n},'} for n in range(5)]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.split import held_out, prompt_key
+from engine.data.prepared.split import held_out, prompt_key
 
 
 @given(st.lists(st.integers(0, 40), max_size=200), st.floats(0, 0.99))

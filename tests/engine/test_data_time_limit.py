@@ -8,7 +8,7 @@ from types import FrameType
 
 import pytest
 
-from engine.data.time_limit import TimeUp, time_limit
+from engine.data.encoding.time_limit import TimeUp, time_limit
 
 SOON = 0.05
 LATE = 20.0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.token_ids import Texts, TokenIds
+from engine.data.encoding.token_ids import Texts, TokenIds
 from tests.engine.tiny_folder import tiny_tokenizer as bytes_tokenizer
 
 TURN = "<|im_end|>\n<|im_start|>assistant\n"

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.limits import Dropped, Encoded
-from engine.data.messages import ChatPreference, Preference, TextPreference
-from engine.data.tokenize import Encoder, encode, generation_stops, tokenizer_fingerprint
+from engine.data.encoding.encoder import Encoder, encode, generation_stops, tokenizer_fingerprint
+from engine.data.encoding.limits import Dropped, Encoded
+from engine.data.rows.messages import ChatPreference, Preference, TextPreference
 from engine.exits import UnusableError
 from tests.engine.encodings import ROOM, assistant, chat, encoded, parts, user
 

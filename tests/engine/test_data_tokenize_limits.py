@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.limits import Dropped, Encoded, Limits
-from engine.data.messages import TextPreference
-from engine.data.tokenize import encode
+from engine.data.encoding.encoder import encode
+from engine.data.encoding.limits import Dropped, Encoded, Limits
+from engine.data.rows.messages import TextPreference
 from tests.engine.encodings import ROOM, chat, encoded
 
 TEXTS = st.text(st.sampled_from("The sky is blue.\n \u00e9?<|im_end|></s>"), min_size=1, max_size=40)

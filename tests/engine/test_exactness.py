@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.config.schema import Objective
-from engine.data.pairs import Pair
+from engine.data.prepared.pairs import Pair
 from engine.objectives import PairLogps, pair_losses
 from engine.policy import Mode, Policy, choose_mode
 from tests.tiny import FAMILIES, random_pairs, tiny_model

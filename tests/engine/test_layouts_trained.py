@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from engine.data.pairs import Pair, PairStore
+from engine.data.prepared.pairs import Pair, PairStore
 from engine.export.record import RECORD
 from engine.models.load import load_tokenizer
 from engine.models.resolve import ResolvedModel

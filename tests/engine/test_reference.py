@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.data.pairs import Pair
+from engine.data.prepared.pairs import Pair
 from engine.reference import ReferenceCache, cache_folder, pair_key
 from tests.tiny import random_pairs
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.data.pairs import PairStore
+from engine.data.prepared.pairs import PairStore
 from engine.rundir.events import read_events
 from engine.rundir.paths import RunDir
 from tests.engine.runs import make_run, of_type, train_here, write_pairs

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from engine.config.load import load_config
-from engine.data.pairs import Pair, PairWriter
+from engine.data.prepared.pairs import Pair, PairWriter
 from engine.export.export import export
 from engine.models.adapters import add_lora
 from engine.models.load import load_model

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.config.schema import Config, Data, Model, Source
 from engine.data.formats.table import FORMATS
 from engine.data.prepare import make_pairs
-from engine.data.prepared_set import Prepared
+from engine.data.prepared.prepared_set import Prepared
 from tests.engine.tiny_folder import tiny_tokenizer
 from tests.fuzz.cases import case, fuzzed
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config.schema import Source
-from engine.data.sources import open_source
+from engine.data.files.sources import open_source
 from engine.exits import EngineError
 from tests.fuzz.cases import COUNT, fuzzed
 

@@ -70,7 +70,7 @@ def test_its_templates_are_its_own(installed: Path) -> None:
 
 def test_it_reads_the_builtin_pairs(installed: Path) -> None:
     program = (
-        "from engine.config.schema import Source; from engine.data.sources import read_rows; import engine;"
+        "from engine.config.schema import Source; from engine.data.files.sources import read_rows; import engine;"
         "print(engine.__file__, len(list(read_rows(Source(source='builtin', path='quickstart')))))"
     )
     out = run(installed, "-c", program)

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engine.data.files.sources import Row
 from engine.data.formats.format import PROBLEM, Fields, pick, problem
 from engine.data.formats.readers import SYSTEM, TOLD, divided, with_system
 from engine.data.formats.scratch import Shelf, digest, shelf
 from engine.data.formats.turns import assistant, user
-from engine.data.messages import Message, Preference, RowError
-from engine.data.shapes import HISTORY, ID, TEXT, empty
-from engine.data.sources import Row
+from engine.data.rows.messages import Message, Preference, RowError
+from engine.data.rows.shapes import HISTORY, ID, TEXT, empty
 
 PROMPT = "prompt|instruction|question|input"
 CHOSEN = "chosen_response|chosen"

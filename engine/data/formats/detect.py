@@ -6,7 +6,7 @@ from itertools import islice
 from engine.data.formats.format import Fields, Format
 from engine.data.formats.guess import blocked, nearest, promptless, suggested
 from engine.data.formats.table import FORMATS
-from engine.data.shapes import empty, kind
+from engine.data.rows.shapes import empty, kind
 from engine.exits import UnusableError
 from engine.sanitize import one_line
 

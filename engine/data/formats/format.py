@@ -8,9 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from engine.data.messages import Preference, RowError
-from engine.data.shapes import TEXT, Shape, empty
-from engine.data.sources import Row
+from engine.data.files.sources import Row
+from engine.data.rows.messages import Preference, RowError
+from engine.data.rows.shapes import TEXT, Shape, empty
 
 Fields: TypeAlias = Mapping[str, Any]
 NONE: Mapping[str, Shape] = MappingProxyType({})

@@ -25,8 +25,8 @@ from engine.data.formats.samples import (
 from engine.data.formats.tools import tools
 from engine.data.formats.trl import answers_only
 from engine.data.formats.turns import assistant, conversation, reply
-from engine.data.messages import ChatPreference, Preference, RowError
-from engine.data.shapes import CONVERSATION, HISTORY, MESSAGES, REPLY, TASK, TEXT, TOOLS
+from engine.data.rows.messages import ChatPreference, Preference, RowError
+from engine.data.rows.shapes import CONVERSATION, HISTORY, MESSAGES, REPLY, TASK, TEXT, TOOLS
 
 
 def _rejected_response(row: Fields) -> Preference:

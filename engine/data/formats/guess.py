@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from engine.data.formats.format import Fields, Format, column_of
-from engine.data.shapes import empty
+from engine.data.rows.shapes import empty
 
 WORDS = {
     "prompt": ("prompt", "question", "instruction", "query", "input", "user", "context", "task", "problem"),

@@ -14,8 +14,8 @@ from engine.data.formats.samples import (
 )
 from engine.data.formats.trl import chained, dialogue
 from engine.data.formats.turns import assistant
-from engine.data.messages import NoPair, Preference
-from engine.data.shapes import HISTORY, ID, TEXT, TWO_TEXTS
+from engine.data.rows.messages import NoPair, Preference
+from engine.data.rows.shapes import HISTORY, ID, TEXT, TWO_TEXTS
 
 ANSWERS = {"chosen": TEXT, "rejected": TEXT}
 INSTRUCTED = {"input": TEXT, "history": HISTORY, **SYSTEM}

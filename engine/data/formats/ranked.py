@@ -8,8 +8,8 @@ from engine.data.formats.readers import CHAT, SYSTEM, chat
 from engine.data.formats.samples import HELP_STEER, NECTAR, NEMO_RL
 from engine.data.formats.transcripts import is_transcript, question
 from engine.data.formats.turns import asked, assistant, reply
-from engine.data.messages import NoPair, Preference, RowError
-from engine.data.shapes import NUMBER, PROMPT, RANKED_ANSWERS, RANKED_COMPLETIONS, TEXT, number
+from engine.data.rows.messages import NoPair, Preference, RowError
+from engine.data.rows.shapes import NUMBER, PROMPT, RANKED_ANSWERS, RANKED_COMPLETIONS, TEXT, number
 
 
 def best_and_worst(ranked: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -6,8 +6,8 @@ from typing import Any
 from engine.data.formats.format import Fields, pick
 from engine.data.formats.tools import template_kwargs, tools
 from engine.data.formats.turns import asked, conversation, reply, user
-from engine.data.messages import ChatPreference, Message, Preference, common_beginning
-from engine.data.shapes import OBJECT, TEXT, TOOLS, Shape, empty
+from engine.data.rows.messages import ChatPreference, Message, Preference, common_beginning
+from engine.data.rows.shapes import OBJECT, TEXT, TOOLS, Shape, empty
 
 TOLD = "system|system_prompt"
 SYSTEM: dict[str, Shape] = {TOLD: TEXT}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine.data.formats.format import Fields
-from engine.data.shapes import number
+from engine.data.rows.shapes import number
 
 SCORE_PAIRS = (
     ("score_chosen", "score_rejected"),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.data.sources import Row
+from engine.data.files.sources import Row
 from engine.exits import CannotWriteError
 from engine.sanitize import one_line
 

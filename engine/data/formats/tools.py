@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from engine.data.messages import NOTHING_MORE, RowError
-from engine.data.shapes import empty, kind
+from engine.data.rows.messages import NOTHING_MORE, RowError
+from engine.data.rows.shapes import empty, kind
 
 DEEPEST = 100
 """Levels of lists and objects within a call or a tool: more is no tool, and costs the stack."""

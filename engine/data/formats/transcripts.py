@@ -2,7 +2,7 @@ r"""Dialogues written as one text, each turn begun by "\n\nHuman:" or "\n\nAssis
 
 import re
 
-from engine.data.messages import Message, Role, RowError
+from engine.data.rows.messages import Message, Role, RowError
 
 _SPEAKER = re.compile(r"(?:\A\s*(?=System:)|(?:\A\s*|\n\n)(?=Human:|Hum:|Assistant:))([A-Z][a-z]+):")
 _ROLES: dict[str, Role] = {"System": "system", "Human": "user", "Hum": "user", "Assistant": "assistant"}

@@ -19,8 +19,8 @@ from engine.data.formats.samples import (
 )
 from engine.data.formats.transcripts import is_transcript, turns
 from engine.data.formats.turns import speaker
-from engine.data.messages import Preference, TextPreference, split_texts
-from engine.data.shapes import CONVERSATION, MESSAGES, REPLY, TEXT, empty
+from engine.data.rows.messages import Preference, TextPreference, split_texts
+from engine.data.rows.shapes import CONVERSATION, MESSAGES, REPLY, TEXT, empty
 
 
 def chained(row: Fields) -> bool:

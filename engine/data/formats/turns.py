@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.data.formats.tools import called, tool_calls
-from engine.data.messages import Message, Role, RowError
-from engine.data.shapes import kind
+from engine.data.rows.messages import Message, Role, RowError
+from engine.data.rows.shapes import kind
 
 ROLES: Mapping[str, Role] = {
     "system": "system",

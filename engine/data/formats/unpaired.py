@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from engine.data.files.sources import Row
 from engine.data.formats.format import PROBLEM, Fields, Format, pick, problem
 from engine.data.formats.readers import (
     CHAT,
@@ -21,9 +22,8 @@ from engine.data.formats.readers import (
 from engine.data.formats.samples import ALPACA_KTO, LABELLED_MESSAGES, TRL_UNPAIRED
 from engine.data.formats.scratch import digest, shelf
 from engine.data.formats.turns import asked, assistant, reply, speaker
-from engine.data.messages import NoPair, Preference, RowError, TextPreference
-from engine.data.shapes import HISTORY, LABEL, MESSAGES, PROMPT, REPLY, TEXT, Shape, empty, label
-from engine.data.sources import Row
+from engine.data.rows.messages import NoPair, Preference, RowError, TextPreference
+from engine.data.rows.shapes import HISTORY, LABEL, MESSAGES, PROMPT, REPLY, TEXT, Shape, empty, label
 
 Half: TypeAlias = tuple[Any, Any]
 """A prompt and a completion: two texts, or messages."""

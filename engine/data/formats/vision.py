@@ -2,8 +2,8 @@
 
 from engine.data.formats.format import Fields, Format
 from engine.data.formats.samples import VISION
-from engine.data.messages import Preference, RowError
-from engine.data.shapes import ANYTHING
+from engine.data.rows.messages import Preference, RowError
+from engine.data.rows.shapes import ANYTHING
 
 COLUMNS = "images|image|videos|video|audios|audio|rejected_images|rejected_videos|rejected_audios"
 REFUSAL = (

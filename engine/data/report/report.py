@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
-from engine.data import report_text
-from engine.data.tallies import PERCENTILES, LengthBias, Notice, SourceReport, Tally
+from engine.data.report import text
+from engine.data.report.tallies import PERCENTILES, LengthBias, Notice, SourceReport, Tally
 
 
 @dataclass(slots=True)
@@ -66,11 +66,11 @@ class Report:
 
     def warnings(self) -> list[Notice]:
         """What a person should know before training on this."""
-        return report_text.notices(self)
+        return text.notices(self)
 
     def render(self) -> str:
         """The report as plain text of at most 40 lines, free of control characters."""
-        return report_text.render(self)
+        return text.render(self)
 
 
 _ADAPTER = TypeAdapter(Report)

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 
-from engine.data.messages import ChatPreference, Message, Preference
+from engine.data.rows.messages import ChatPreference, Message, Preference
 
 
 def prompt_bytes(preference: Preference) -> bytes:

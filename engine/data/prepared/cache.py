@@ -13,8 +13,8 @@ from pathlib import Path
 
 import platformdirs
 
-from engine.data.prepared_set import EVAL, RECORD, TRAIN, Prepared, find_set
-from engine.data.tallies import Notice
+from engine.data.prepared.prepared_set import EVAL, RECORD, TRAIN, Prepared, find_set
+from engine.data.report.tallies import Notice
 from engine.rundir.files import cannot_write, sync_path, write_whole
 
 UNUSED_SECONDS = 30 * 86400

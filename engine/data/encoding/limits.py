@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.data.pairs import IntArray, Pair
+from engine.data.prepared.pairs import IntArray, Pair
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.data.text_files import NumberedRow, unusable
+from engine.data.files.text_files import NumberedRow, unusable
 
 BATCH_ROWS = 256
 

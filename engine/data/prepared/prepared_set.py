@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.data.pairs import PairStore
-from engine.data.report import Report
+from engine.data.prepared.pairs import PairStore
+from engine.data.report.report import Report
 from engine.exits import UnusableError
 from engine.rundir.files import read_json, write_json, writing
 

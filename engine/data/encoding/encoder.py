@@ -17,11 +17,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.limits import Dropped, Encoded, Lengths, Limits, fit
-from engine.data.messages import ChatPreference, Preference, TextPreference, flaw
-from engine.data.pairs import IntArray, Pair, common_prefix
-from engine.data.render import TEMPLATE_ERRORS, BadRow, Renderer
-from engine.data.token_ids import Ids, TextIds, Texts, TokenIds
+from engine.data.encoding.limits import Dropped, Encoded, Lengths, Limits, fit
+from engine.data.encoding.render import TEMPLATE_ERRORS, BadRow, Renderer
+from engine.data.encoding.token_ids import Ids, TextIds, Texts, TokenIds
+from engine.data.prepared.pairs import IntArray, Pair, common_prefix
+from engine.data.rows.messages import ChatPreference, Preference, TextPreference, flaw
 from engine.exits import UnusableError
 from engine.rundir.files import read_json
 

@@ -8,8 +8,8 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
-from engine.data import text_files
-from engine.data.text_files import NumberedRow, binary, numbered_lines, unusable
+from engine.data.files import text_files
+from engine.data.files.text_files import NumberedRow, binary, numbered_lines, unusable
 from engine.exits import UnusableError
 
 CHUNK = 1 << 20

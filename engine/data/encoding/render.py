@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.messages import ChatPreference, Message
-from engine.data.time_limit import TimeUp, time_limit
+from engine.data.encoding.time_limit import TimeUp, time_limit
+from engine.data.rows.messages import ChatPreference, Message
 from engine.exits import UnusableError
 from engine.sanitize import one_line
 

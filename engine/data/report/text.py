@@ -5,11 +5,11 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from engine.data.tallies import CUT, DROPPED, PERCENTILES, Notice, Tally
+from engine.data.report.tallies import CUT, DROPPED, PERCENTILES, Notice, Tally
 from engine.sanitize import one_line
 
 if TYPE_CHECKING:
-    from engine.data.report import Report
+    from engine.data.report.report import Report
 
 WIDTH = 110
 SHOWN_SOURCES = 4

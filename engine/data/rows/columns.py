@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping
 
-from engine.data.sources import Row
+from engine.data.files.sources import Row
 from engine.exits import UnusableError
 from engine.sanitize import one_line
 

@@ -10,8 +10,8 @@ from importlib.metadata import version
 from typing import Any
 
 from engine.config.schema import Config
-from engine.data.sources import fingerprint
-from engine.data.tokenize import Encoder, tokenizer_fingerprint
+from engine.data.encoding.encoder import Encoder, tokenizer_fingerprint
+from engine.data.files.sources import fingerprint
 from engine.exits import UnusableError
 from engine.sanitize import one_line
 

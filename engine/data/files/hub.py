@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config.schema import Source
-from engine.data.text_files import NumberedRow
+from engine.data.files.text_files import NumberedRow
 from engine.exits import CannotWriteError, EngineError, HubError, UnusableError, UsageError
 from engine.models.hub import commit_of, require_commit
 from engine.models.hub_client import retried

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.config.schema import Source
-from engine.data.hub import open_hub
-from engine.data.json_files import holds_array, json_array, json_lines
-from engine.data.table_files import arrow_rows, parquet_count, parquet_rows, saved_dataset_files
-from engine.data.text_files import NumberedRow, csv_rows, unusable
+from engine.data.files.hub import open_hub
+from engine.data.files.json_files import holds_array, json_array, json_lines
+from engine.data.files.table_files import arrow_rows, parquet_count, parquet_rows, saved_dataset_files
+from engine.data.files.text_files import NumberedRow, csv_rows, unusable
 from engine.exits import UnusableError, UsageError
 from engine.shipped import template_dir
 

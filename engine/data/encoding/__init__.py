@@ -1,0 +1,1 @@
+"""From a preference to token ids within the limits."""

@@ -1,0 +1,1 @@
+"""Where rows come from: files of every kind, folders of them, and the hub."""

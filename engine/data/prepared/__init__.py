@@ -1,0 +1,1 @@
+"""Tokenised pairs on disk, found again by what they were made from."""
