@@ -110,6 +110,20 @@ def test_broken_json_in_the_last_of_many_lines_is_found_before_the_model_is_load
     failed(trained(dpo_tui, config, path, content), Exit.UNUSABLE, f"{path}:20000: not valid JSON")
 
 
+def test_a_row_of_fifty_megabytes_is_dropped_with_its_line_and_the_rest_is_trained(
+    dpo_tui: Command, config: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    large = json.dumps({**GOOD, "chosen": "word " * (10 * MIB)}).encode() + b"\n"
+    settings = ["--set=train.max_steps=1", "--set=export.enabled=false", f"--set=data.sources.0.path={path}"]
+    path.write_bytes(LINE * 9 + large + LINE)
+    outcome = dpo_tui("--headless", config, *settings)
+    assert outcome.code == Exit.DONE, outcome.err
+    report = next(event["report"] for event in map(json.loads, outcome.out.splitlines()) if "report" in event)
+    assert (report["rows"], report["kept"]) == (11, 10)
+    assert report["dropped"]["oversized"]["places"] == [f"{path}:10"]
+
+
 WITHIN = """
 import resource, sys
 from engine.data.files.sources import open_source
