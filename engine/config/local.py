@@ -29,11 +29,12 @@ def local_paths(config: Config) -> Iterator[tuple[KeyPath, str]]:
 
 def absolute(path: str) -> str:
     """With `~` and the current directory filled in. Not resolved: a symbolic link keeps its name."""
-    try:
-        expanded = Path(path).expanduser()
-    except RuntimeError:  # `~name` without such a user is a directory of that name
-        expanded = Path(path)
-    return str(Path.cwd() / expanded)
+    return str(Path.cwd() / expanded(path))
+
+
+def expanded(path: str | Path) -> Path:
+    """With `~` filled in; `~name` without such a user is a directory of that name, for which pathlib raises."""
+    return Path(os.path.expanduser(path))
 
 
 def require_inputs(config: Config) -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from transformers import PreTrainedTokenizerBase
 
+from engine.config.local import expanded
 from engine.config.schema import Config
 from engine.data.collect import Collector
 from engine.data.encoding.encoder import Encoder, generation_stops
@@ -150,7 +151,7 @@ def read_chat_template(name: str | None) -> str | None:
     """The text of the config's chat template file. Raises `UnusableError` when it cannot be read."""
     if name is None:
         return None
-    path = Path(name).expanduser()
+    path = expanded(name)
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(TEMPLATE_LIMIT + 1)

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.arguments import Parser
 from engine.config.load import load_config
+from engine.config.local import expanded
 from engine.data.report.tallies import Notice
 from engine.exits import Exit, HubError
 from engine.export.expected import Expected
@@ -164,7 +165,7 @@ def _again(source: Source, checkpoint: Checkpoint, private: bool, verify: bool) 
     words = ["dpo-tui", "export", str(source.run.root), "--push", str(source.repo)]
     if not private:
         words += ["--public"]
-    if source.target != export_folder(source.run, source.config).expanduser().resolve():
+    if source.target != expanded(export_folder(source.run, source.config)).resolve():
         words += ["--to", str(source.target)]
     if checkpoint != settings.checkpoint:
         words += ["--checkpoint", str(checkpoint)]
@@ -188,7 +189,7 @@ def _push(folder: Path, repo: str, private: bool, again: str) -> None:
 def main(argv: Sequence[str]) -> Exit:
     """`python -m engine export DIR ...`: the folder on stdout, everything else on stderr. Raises what `export` does."""
     options = _parser().parse_args(argv)
-    run = RunDir(options.run.expanduser().resolve())
+    run = RunDir(expanded(options.run).resolve())
     config = load_config(run.config).config
     settings = config.export
     quiet_libraries()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from engine.config.local import expanded
 from engine.config.schema import Config
 from engine.exits import UsageError
 from engine.export.record import RECORD, recorded_files
@@ -24,7 +25,7 @@ def require_target(path: Path) -> Path:
 
     Allowed: a new folder, an empty one, and an earlier export to which nothing was added.
     """
-    target = path.expanduser().resolve()
+    target = expanded(path).resolve()
     if target in (Path(target.anchor), Path.home().resolve()):
         raise _refused(target, "is a root or home directory")
     if (target / ".git").exists():

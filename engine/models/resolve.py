@@ -10,6 +10,7 @@ from typing import Any, Literal
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from engine.config.local import expanded
 from engine.config.schema import Model
 from engine.exits import UnusableError
 from engine.models.builtin import builtin_file, builtin_model
@@ -45,7 +46,7 @@ class ResolvedModel:
         """What a published card may call it: a hub id, or a bare name without the machine's directories."""
         if self.source == "builtin":
             return builtin_model(self.id).origin
-        return self.id if self.source == "hub" else Path(self.id).expanduser().resolve().name
+        return self.id if self.source == "hub" else expanded(self.id).resolve().name
 
 
 def resolve(model: Model) -> ResolvedModel:
@@ -60,7 +61,7 @@ def resolve(model: Model) -> ResolvedModel:
         folder, commit = snapshot(model.id, model.revision, code=model.trust_remote_code)
         _check_folder(folder, model, bare=model.id, repo=Repo(model.id, "model", commit))
         return ResolvedModel("hub", model.id, folder, None, commit, model.trust_remote_code)
-    return _resolve_local(model, Path(model.id).expanduser())
+    return _resolve_local(model, expanded(model.id))
 
 
 def _resolve_local(model: Model, path: Path) -> ResolvedModel:

@@ -70,6 +70,14 @@ def test_a_model_folder_that_is_not_there_is_named(dpo_tui: Command, config: Pat
     refused(outcome, Exit.UNUSABLE, f"model.id: {tmp_path}/nowhere does not exist", "Correct the path")
 
 
+@pytest.mark.parametrize("key", ["model.id", "data.sources.0.path", "data.chat_template"])
+def test_a_tilde_of_nobody_is_a_path_that_is_not_there(
+    dpo_tui: Command, config: Path, tmp_path: Path, key: str
+) -> None:
+    outcome = dpo_tui("--headless", config, f"--set={key}=~nobody-of-this-name")
+    refused(outcome, Exit.UNUSABLE, f"{tmp_path}/~nobody-of-this-name does not exist")
+
+
 def test_every_missing_file_is_named_at_once(dpo_tui: Command, config: Path, tmp_path: Path) -> None:
     settings = [
         f"--set={key}=none-{key[0]}" for key in ("model.id", "data.sources.0.path", "data.chat_template")

@@ -53,6 +53,13 @@ def test_a_file_that_goes_missing_ends_the_run(train: Trainer, monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("no_model")
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/x", "a", "a/b/c", "../x", "x" * 3000])
+def test_what_is_no_id_on_the_hub_is_named_before_anybody_is_asked(train: Trainer, path: str) -> None:
+    settings = ["data.sources.0.source=hub", f"data.sources.0.path='{path}'"]
+    failed(train(GOOD, settings=tuple(settings)), Exit.USAGE, "not the id of a dataset: expected owner/name")
+
+
+@pytest.mark.usefixtures("no_model")
 def test_a_missing_column_is_named_with_what_there_is(train: Trainer) -> None:
     failed(
         train({"question": "a", "good": "b", "bad": "c"}), Exit.UNUSABLE, str(train.file), "question", "good"

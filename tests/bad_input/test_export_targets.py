@@ -89,6 +89,12 @@ def test_a_place_where_nothing_can_be_written_is_one_line(dpo_tui: Command, run:
     assert place[:20] in outcome.err
 
 
+def test_a_tilde_of_nobody_is_a_folder_of_that_name(dpo_tui: Command, run: RunDir, tmp_path: Path) -> None:
+    outcome = dpo_tui("export", run.root, "--to", "~nobody-of-this-name/model")
+    assert outcome.code == Exit.DONE, outcome.err
+    assert (tmp_path / "~nobody-of-this-name" / "model" / "model.safetensors").is_file()
+
+
 def test_a_checkpoint_that_is_not_there_is_named_with_those_that_are(dpo_tui: Command, run: RunDir) -> None:
     outcome = dpo_tui("export", run.root, "--checkpoint", "77")
     assert outcome.code == Exit.USAGE

@@ -1,12 +1,14 @@
 """Rows of a dataset on the Hugging Face hub: always of one commit, downloaded or as a stream."""
 
 import logging
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.config.local import expanded
 from engine.config.schema import Source
 from engine.data.files.text_files import NumberedRow
 from engine.exits import CannotWriteError, EngineError, HubError, UnusableError, UsageError
@@ -75,8 +77,7 @@ def _rows(table: Any) -> Iterator[NumberedRow]:
 
 def _require_repo_id(path: str) -> None:
     """A path that means something on this disk would be read from there, whatever the config says."""
-    here = Path(path).expanduser()
-    if here.exists():
+    if os.path.exists(expanded(path)):  # a path's own methods raise for one that is too long
         text = f'{path} is on this disk. Write source = "local" for it in [[data.sources]].'
         raise UsageError("data.hub_path_is_local", text, path=path)
     if not REPO.fullmatch(path):

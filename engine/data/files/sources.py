@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from engine.config.local import expanded
 from engine.config.schema import Source
 from engine.data.files.hub import open_hub
 from engine.data.files.json_files import holds_array, json_array, json_lines
@@ -110,7 +111,7 @@ def source_files(source: Source) -> list[Path]:
     """The files of a local or built-in source, in the order they are read."""
     if source.source == "builtin":
         return [_builtin(source.path)]
-    path = Path(source.path).expanduser()
+    path = expanded(source.path)
     if os.path.isdir(path):  # a path's own methods raise for one that is too long
         return saved_dataset_files(path, source.split) or _folder_files(path, source.split)
     if not os.path.exists(path):
