@@ -38,14 +38,14 @@ TOKEN = "hf_" + "canary" * 5
 class Fault:
     """What happens to requests whose "METHOD /path" the pattern is found in, `times` times (None: always).
 
-    kind: "status" answers `status` with `headers` and `body`; "stall" never answers; "drop" closes the
-    connection without a
-    word; "cut" does what was asked, and closes it in the middle of the answer; "short" sends half of the answer as
-    if it were all; "move" lets the branch main move on to another commit, and answers as ever.
+    kind: "status" answers `status` with `headers` and `body`; "stall" never answers; "drop" closes the connection
+    without a word; "cut" does what was asked, and closes it in the middle of the answer; "hang" sends half of it and
+    then no more; "short" sends half of the answer as if it were all; "move" lets the branch main move on to another
+    commit, and answers as ever.
     """
 
     pattern: str
-    kind: Literal["status", "stall", "drop", "cut", "short", "move"] = "status"
+    kind: Literal["status", "stall", "drop", "cut", "hang", "short", "move"] = "status"
     status: int = 500
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b'{"error": "no"}'
@@ -112,6 +112,11 @@ class HubServer:
                     fault.times = None if fault.times is None else fault.times - 1
                     return fault
         return None
+
+    def hold(self, really: bool) -> None:
+        """Keeps a connection open, and silent, until the server ends."""
+        if really:
+            self.closing.wait()
 
     def answer(self, request: Request, query: str, body: bytes) -> Answer:
         """The hub's answer, as if nothing ever went wrong."""
@@ -247,8 +252,7 @@ def handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             request = Request(*where, header("Authorization"), header("Range"))
             fault = hub.fault_for(request)
             kind = fault.kind if fault else None
-            if kind == "stall":
-                hub.closing.wait()
+            hub.hold(kind == "stall")
             if kind in ("stall", "drop"):
                 return
             if kind == "move":
@@ -260,7 +264,7 @@ def handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
 
         def reply(self, answer: Answer, kind: str | None) -> None:
             half = answer.content[: len(answer.content) // 2]
-            content = half if kind in ("cut", "short") else answer.content
+            content = half if kind in ("cut", "hang", "short") else answer.content
             announced = content if kind == "short" else answer.content
             self.send_response(answer.status)
             for name, value in {**answer.headers, "Content-Length": str(len(announced))}.items():
@@ -268,6 +272,7 @@ def handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(content)
+            hub.hold(kind == "hang")
 
         do_GET = do_HEAD = do_POST = do_PUT = serve  # noqa: N815  (the base class's names)
 
