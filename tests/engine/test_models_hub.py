@@ -78,12 +78,14 @@ def test_branches_and_tags_are_looked_up(
     assert resolve(Model(id=REPO, revision=revision)).commit == repo.refs["main"]
 
 
-def test_branch_that_moves_in_the_middle_leaves_one_commit(hub: HubServer, repo: Repo) -> None:
+@pytest.mark.parametrize("place", ["/tree/", "GET .*/resolve/.*config"])
+def test_branch_that_moves_in_the_middle_leaves_one_commit(hub: HubServer, repo: Repo, place: str) -> None:
     first = repo.refs["main"]
-    hub.fail("GET .*/resolve/.*config", kind="move", times=1)
+    hub.fail(place, kind="move", times=1)
     commit = resolve(REMOTE).commit
     assert commit == first != repo.refs["main"]
-    assert not [line for line in hub.lines("/resolve/") if first not in line]
+    asked = [line for line in hub.lines("owner/tiny") if first not in line]
+    assert asked == ["GET /api/models/owner/tiny"]  # for the branch, once
     assert load_model(REMOTE).origin.commit == first
 
 
