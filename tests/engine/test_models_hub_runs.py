@@ -77,6 +77,7 @@ def test_a_run_from_the_hub_to_the_hub_keeps_its_commits_and_survives_a_failed_u
     assert (run.export_dir / "model.safetensors").is_file()
     assert list(run.checkpoints_dir.glob("step-2"))
     assert json.loads(run.revisions_json.read_text())["model"]["commit"] == commit
+    assert run.encoding_json.is_file()
 
     hub.faults.remove(refusal)
     hub.move_on()

@@ -61,6 +61,11 @@ def config(**tables: dict[str, Any]) -> Config:
             "nothing to evaluate",
         ),
         (
+            {"data": {"sources": [{"source": "local", "path": "x", "revision": "v1"}]}},
+            "data.sources[0].revision",
+            "only the hub has revisions",
+        ),
+        (
             {"data": {"sources": [{"source": "local", "path": "x", "split": "test"}]}},
             "data.sources[0].split",
             "only hub datasets have splits",
