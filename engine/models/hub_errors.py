@@ -35,6 +35,9 @@ REFUSED_BY_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.
 XET_STATUS = re.compile(r"HTTP status (?:client|server) error \((\d{3})")
 """How hf_xet, whose errors carry no response, words an answer that it did not want."""
 
+CUT_SHORT = "Consistency check failed"
+"""How huggingface_hub begins to say that a file has not the size that the hub announced."""
+
 AWAY = ("hub.offline", "hub.unreachable", "hub.timeout", "hub.down", "hub.rate_limit", "hub.broken")
 """Codes that say nothing about the repo: what was downloaded before is as good as it was."""
 
@@ -146,6 +149,8 @@ def _told(error: BaseException, repo: Repo, action: Action) -> EngineError | Non
         return _unreachable(error, repo, action)
     if isinstance(error, OSError) and error.errno in REFUSED_BY_DISK:
         return _cannot_write(error, repo)
+    if isinstance(error, OSError) and str(error).startswith(CUT_SHORT):
+        return _failed(error, repo, action)
     if found := XET_STATUS.search(str(error)):
         status = int(found[1])
         lacks_xet = status == 404 and "/xet-" in str(error)
@@ -253,6 +258,10 @@ def _broken(error: BaseException, repo: Repo, action: Action) -> HubError:
     """What is left: an answer that the library could not read, or a transfer that came out wrong."""
     if isinstance(error, json.JSONDecodeError | LookupError | TypeError | AttributeError):
         return _no_hub(repo, action)
+    return _failed(error, repo, action)
+
+
+def _failed(error: BaseException, repo: Repo, action: Action) -> HubError:
     text = f"Cannot {action} {repo.title}: the transfer failed ({first_line(error)}). Try again."
     return HubError("hub.broken", text, repo=repo.id)
 
