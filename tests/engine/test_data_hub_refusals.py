@@ -22,7 +22,6 @@ ROWS = [{"prompt": f"p{n}", "chosen": f"c{n}" * 30, "rejected": f"r{n}" * 40} fo
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     with hub_here(tmp_path, monkeypatch) as hub:
-        monkeypatch.setattr("datasets.config.STREAMING_READ_MAX_RETRIES", 2)
         yield hub
 
 
@@ -113,6 +112,17 @@ def test_passing_fault_is_got_over(
     hub.fail(place, times=1, **fault)
     _, rows = open_hub(Source(path=REPO, streaming=streaming))
     assert [fields for _, fields in rows] == ROWS
+
+
+@pytest.mark.parametrize("fault", [{"kind": "drop"}, {"kind": "cut"}, {"status": 503}, {"status": 429}])
+def test_a_stream_that_does_not_come_back_is_given_up_in_minutes(
+    hub: HubServer, repo: Repo, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    hub.fail("GET .*parquet", **fault)
+    assert refusal(streaming=True).exit is Exit.HUB
+    assert 0 < sum(waits) < 300
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -20,6 +20,8 @@ from engine.sanitize import one_line
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 BATCH_ROWS = 256
 NAMES_SHOWN = 12
+STREAM_ATTEMPTS = 3
+"""How often a part of a stream is asked for; `datasets` would go on for ten minutes, and say nothing."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +61,9 @@ def _table(source: Source, repo: Repo) -> Any:
 
 def _streamed(source: Source, repo: Repo) -> Iterator[NumberedRow]:
     """Rows as they arrive; a file is read no further than asked for, and not kept."""
+    import datasets  # type: ignore[import-untyped, unused-ignore]
+
+    datasets.config.STREAMING_READ_MAX_RETRIES = STREAM_ATTEMPTS
     require_commit(repo)
     builder = _builder(source, repo)
     _require_split(source, builder.config.data_files or ())
