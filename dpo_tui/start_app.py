@@ -1,0 +1,33 @@
+"""From the command line to the app and back: its exit code, and what is said of runs that go on."""
+
+import os
+import sys
+from pathlib import Path
+
+from dpo_tui.display import talk
+from dpo_tui.settings import load_settings
+from dpo_tui.text import choose, use
+
+
+def has_screen() -> bool:
+    """Whether this is a terminal that can show screens. Textual draws on stderr."""
+    dumb = os.environ.get("TERM", "dumb") in ("dumb", "")
+    return not dumb and all(
+        stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)
+    )
+
+
+def run_app(runs_dir: Path, *, run: Path | None = None, config: Path | None = None, new: bool = False) -> int:
+    """Show the app until it is left; returns its exit code. Raises UsageError for settings that are wrong."""
+    from dpo_tui.app import DpoApp
+
+    app = DpoApp(runs_dir, settings=load_settings(), run=run, config=config, new=new)
+    app.run()
+    for farewell in app.farewells:
+        talk(farewell.text())
+    return (app.return_code or 0) if app.return_value is None else app.return_value
+
+
+def speak(language: str | None) -> None:
+    """Choose the language for this process."""
+    use(choose(language, load_settings().language))

@@ -1,0 +1,1 @@
+"""Parts of screens. They know nothing of the app: they post messages, and screens decide."""

@@ -1,0 +1,53 @@
+"""Driving the app as a person would, and reading its screen as text."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import App
+from textual.pilot import Pilot
+from textual.widget import Widget
+from textual.widgets import Footer
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+"""The terminals that every screen is drawn on: the smallest that is common, a usual one, a large one."""
+
+MOST_FOOTER_KEYS = 7
+
+
+def frame(app: App[Any]) -> str:
+    """What the terminal shows now, without colours."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+async def wait_for(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Let the app work until the condition holds; fails the test when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not so within {seconds} s:\n{frame(pilot.app)}"
+        await pilot.pause(0.02)
+    await pilot.pause()
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Wait until nothing works in the background and everything is drawn."""
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+    await pilot.pause()
+
+
+def assert_sound(app: App[Any]) -> None:
+    """Nothing is clipped or scrolls sideways, and the footer has few keys that all fit."""
+    screen = app.screen
+    for footer in screen.query(Footer):
+        keys = list(footer.query("FooterKey"))
+        assert len(keys) <= MOST_FOOTER_KEYS, [str(key.render()) for key in keys]
+        right = max((key.region.right for key in keys), default=0)
+        assert right <= footer.region.right, f"the footer is {right} wide, the screen {app.size.width}"
+        assert footer.virtual_size.width <= footer.size.width
+    assert not screen.show_horizontal_scrollbar
+    sideways = [
+        widget for widget in screen.query(Widget) if widget.show_horizontal_scrollbar and widget.display
+    ]
+    assert not sideways, sideways
