@@ -59,7 +59,7 @@ def field_at(key: KeyPath) -> FieldInfo | None:
 
 def accepts_text(field: FieldInfo) -> bool:
     """Whether any text may stand in `field`."""
-    return any(member is str for member in _members(field.annotation))
+    return any(member is str for member in members(field.annotation))
 
 
 def _place(loc: tuple[str | int, ...]) -> tuple[KeyPath, FieldInfo | None]:
@@ -78,7 +78,7 @@ def _place(loc: tuple[str | int, ...]) -> tuple[KeyPath, FieldInfo | None]:
         else:
             key = (*key, part)
             field = section.model_fields.get(part)
-            section = _section_in(field.annotation) if field else None
+            section = section_in(field.annotation) if field else None
             if field is None:
                 break
     return key, field
@@ -116,7 +116,7 @@ _LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 def _expected(annotation: Any) -> str:
     """The values `annotation` allows, in words; None is not among them, since TOML cannot write it."""
-    return " or ".join(_described(member) for member in _members(annotation))
+    return " or ".join(_described(member) for member in members(annotation))
 
 
 def _described(member: Any) -> str:
@@ -125,7 +125,7 @@ def _described(member: Any) -> str:
         return choices[0] if len(choices) == 1 else "one of " + ", ".join(choices)
     if get_origin(member) is list:
         inner = get_args(member)[0]
-        return "a list of tables" if _section_in(inner) else "a list of texts"
+        return "a list of tables" if section_in(inner) else "a list of texts"
     if get_origin(member) is dict:
         return "a table of texts, like { prompt = 'question' }"
     if isinstance(member, type) and issubclass(member, Section):
@@ -138,16 +138,16 @@ _TYPES = {str: "text in quotes", bool: "true or false", int: "a whole number", f
 
 def _hint(field: FieldInfo, key: KeyPath, found: Any) -> str:
     """What was probably meant by a value of the wrong type, as a further sentence, or nothing."""
-    members = _members(field.annotation)
-    choices = [choice for member in members if get_origin(member) is Literal for choice in get_args(member)]
+    allowed = members(field.annotation)
+    choices = [choice for member in allowed if get_origin(member) is Literal for choice in get_args(member)]
     if isinstance(found, str):
         if close := get_close_matches(found.lower(), choices, n=1):
             return f". Did you mean '{close[0]}'?"
-        if _is_number(found) and (int in members or float in members):
+        if _is_number(found) and (int in allowed or float in allowed):
             return ". Remove the quotes"
-        if found.lower() in ("true", "false") and bool in members:
+        if found.lower() in ("true", "false") and bool in allowed:
             return f". Write {found.lower()} without quotes"
-    if isinstance(found, dict) and _section_in(field.annotation):
+    if isinstance(found, dict) and section_in(field.annotation):
         return f". Write [[{'.'.join(map(str, key))}]], with two brackets"
     return ""
 
@@ -202,7 +202,7 @@ def _tables() -> dict[tuple[str, ...], tuple[str, ...]]:
     def collect(section: type[Section], path: tuple[str, ...]) -> None:
         tables[path] = tuple(section.model_fields)
         for name, field in section.model_fields.items():
-            if inner := _section_in(field.annotation):
+            if inner := section_in(field.annotation):
                 collect(inner, (*path, name))
 
     collect(Config, ())
@@ -218,19 +218,19 @@ def _lists_of_tables() -> frozenset[tuple[str, ...]]:
     )
 
 
-def _section_in(annotation: Any) -> type[Section] | None:
+def section_in(annotation: Any) -> type[Section] | None:
     """The table type in `Lora | None`, `list[Source]` or `Run`."""
-    for member in _members(annotation):
+    for member in members(annotation):
         inner = get_args(member)[0] if get_origin(member) is list else member
         if isinstance(inner, type) and issubclass(inner, Section):
             return inner
     return None
 
 
-def _members(annotation: Any) -> list[Any]:
+def members(annotation: Any) -> list[Any]:
     """The types a union allows, without None and without Annotated's constraints."""
     if get_origin(annotation) in (Union, UnionType):
-        return [inner for member in get_args(annotation) for inner in _members(member)]
+        return [inner for member in get_args(annotation) for inner in members(member)]
     if hasattr(annotation, "__metadata__"):
-        return _members(get_args(annotation)[0])
+        return members(get_args(annotation)[0])
     return [] if annotation is NoneType else [annotation]

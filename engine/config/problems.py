@@ -1,7 +1,7 @@
 """What is wrong with a config: every problem with its place, all of them in one error."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.exits import UsageError
@@ -16,11 +16,16 @@ _LONGEST_SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with the value at `key`, before anybody knows where that stands."""
+    """What is wrong with the value at `key`, before anybody knows where that stands.
+
+    `code` and `params` are what the catalogues translate, `text` the English; no code for what has no translation.
+    """
 
     key: KeyPath
     text: str
     missing: bool = False
+    code: str = ""
+    params: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +36,19 @@ class Problem:
     line: int | None
     key: str
     text: str
+    code: str = ""
+    params: dict[str, Any] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
         """`file:line`, or the source alone where there is no line."""
         return self.source if self.line is None else f"{self.source}:{self.line}"
+
+    def told(self) -> dict[str, Any]:
+        """In JSON's types, for a catalogue on the other side of a file."""
+        return {
+            "where": self.where, "key": self.key, "text": self.text, "code": self.code, "params": self.params,
+        }  # fmt: skip
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.where, self.key, self.text) if part)
@@ -49,7 +62,8 @@ class ConfigError(UsageError):
         lines = [str(problem) for problem in self.problems[:MOST_SHOWN]]
         if len(self.problems) > MOST_SHOWN:
             lines.append(f"... and {len(self.problems) - MOST_SHOWN} more problems")
-        super().__init__("config.invalid", "\n".join(lines), count=len(self.problems))
+        told = [problem.told() for problem in self.problems[:MOST_SHOWN]]
+        super().__init__("config.invalid", "\n".join(lines), count=len(self.problems), problems=told)
 
 
 def dotted(key: KeyPath) -> str:
