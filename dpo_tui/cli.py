@@ -1,4 +1,4 @@
-"""The command line: `dpo-tui`, `dpo-tui --headless CONFIG`, and the verbs.
+"""The command line: `dpo-tui` for the app, `dpo-tui --headless CONFIG`, and the verbs.
 
 Only words become calls here, and errors become exit codes. Everything heavier than typer is imported in the
 command that needs it, so that `--help` answers at once. Stdout is data, stderr is talk.
@@ -111,6 +111,8 @@ def root(
             "--dry-run": dry_run, "--resume": resume, "--detach": detach,
         }  # fmt: skip
         _without_headless(context.invoked_subcommand, [name for name, value in given.items() if value])
+        if context.invoked_subcommand is None:
+            raise typer.Exit(_show_app(runs))
         return
     if context.invoked_subcommand is not None:
         raise UsageError(
@@ -145,20 +147,31 @@ def _without_headless(verb: str | None, given: list[str]) -> None:
     if given:
         after = f" Options of `{verb}` come after it." if verb else ""
         raise UsageError("cli.needs_headless", f"{given[0]} needs --headless CONFIG.{after}", option=given[0])
-    if verb is not None:
-        return
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+
+
+def _show_app(runs_dir: Path | None, *, new: bool = False, config: Path | None = None) -> int:
+    """The screens, over the runs in `runs_dir`; returns their exit code."""
+    from dpo_tui.start_app import has_screen, run_app
+
+    if not has_screen():
         raise UsageError(
             "cli.no_terminal",
             "This is no terminal, so there are no screens. Use: dpo-tui --headless CONFIG (see dpo-tui --help)",
         )
-    raise UsageError(
-        "cli.no_screens",
-        "The screens are not part of this release yet. From a config to a trained model without them:\n"
-        "  dpo-tui templates ls               what there is to start from\n"
-        "  dpo-tui templates cp quickstart    writes quickstart.toml, to edit\n"
-        "  dpo-tui --headless quickstart.toml trains it",
-    )
+    return run_app(runs_dir or Path("runs"), new=new, config=config)
+
+
+@app.command()
+def new(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Argument(metavar="[CONFIG]", help="A config to start from; a template without one."),
+    ] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Set up a run on the screen, from a template or from a config."""
+    raise typer.Exit(_show_app(runs_dir or context.obj, new=True, config=config))
 
 
 @app.command()
@@ -204,11 +217,22 @@ def runs(context: typer.Context, runs_dir: RunsDir = None, json: Json = False) -
 
 
 @app.command()
-def attach(context: typer.Context, run: RunName, runs_dir: RunsDir = None, json: Json = False) -> None:
-    """Follow a run from its start, whoever started it."""
+def attach(
+    context: typer.Context,
+    run: RunName,
+    runs_dir: RunsDir = None,
+    json: Json = False,
+    plain: Annotated[bool, typer.Option("--plain", help="A progress line instead of the screens.")] = False,
+) -> None:
+    """Follow a run from its start, whoever started it: its curves and its log, on a terminal."""
+    from dpo_tui.start_app import has_screen, run_app
+
+    root = _find(run, runs_dir or context.obj)
+    if not (json or plain) and has_screen():
+        raise typer.Exit(run_app(root.parent, run=root))
     from dpo_tui.headless import attach as follow
 
-    raise typer.Exit(follow(_find(run, runs_dir or context.obj), json=json))
+    raise typer.Exit(follow(root, json=json))
 
 
 @app.command()
