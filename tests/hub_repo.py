@@ -3,10 +3,11 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qs
 
 LARGE = 1024
 """Bytes from which on a file is an LFS object."""
@@ -22,6 +23,8 @@ class Repo:
     kind: Kind = "model"
     private: bool = False
     gated: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What a search tells of it besides: downloads, likes, tags, safetensors."""
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
 
@@ -100,6 +103,20 @@ def listing(files: Mapping[str, bytes], folder: str, recursive: bool) -> list[di
     listed = [{"type": "directory", "path": path, "size": 0, "oid": "0" * 40} for path in sorted(parents)]
     listed += [entry(path, files[path]) for path in paths]
     return [item for item in listed if recursive or "/" not in str(item["path"]).removeprefix(below)]
+
+
+def matching(repos: Iterable[Repo], kind: str, query: str) -> list[dict[str, Any]]:
+    """The public repos a search finds, the most downloaded first; of their facts those it asks for."""
+    asked = parse_qs(query)
+    word = asked.get("search", [""])[0].lower()
+    tags = set(asked.get("filter", []))
+    found = [repo for repo in repos if repo.kind == kind and word in repo.id.lower() and not repo.private]
+    found = [repo for repo in found if tags <= set(repo.facts.get("tags", []))]
+    found.sort(key=lambda repo: -repo.facts.get("downloads", 0))
+    listed = [{"id": repo.id, "gated": "auto" if repo.gated else False, **repo.facts} for repo in found]
+    shown = {"id", *asked.get("expand", [])}
+    limit = int(asked.get("limit", ["1000"])[0])
+    return [{key: value for key, value in facts.items() if key in shown} for facts in listed[:limit]]
 
 
 def upload_mode(path: str, size: int, present: bytes | None) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from tests.hub_repo import (
     is_large,
     json_answer,
     listing,
+    matching,
     ranged,
     upload_mode,
 )
@@ -125,6 +126,8 @@ class HubServer:
             return self._create(request, json.loads(body))
         if path == "/api/validate-yaml":
             return json_answer({"errors": [], "warnings": []})
+        if found := re.fullmatch(r"/api/(model|dataset)s", path):
+            return json_answer(matching(self.repos.values(), found[1], query))
         if found := re.fullmatch(r"/objects/(\w{64})", path):
             return self._object(request, found[1], body)
         if found := re.fullmatch(r"/api/(model|dataset)s/([^/]+/[^/]+)(?:/(.*))?", path):
