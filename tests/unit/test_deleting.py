@@ -1,0 +1,88 @@
+"""Deleting runs: what is named before, what is refused, and what is left."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from dpo_tui.deleting import delete, doomed
+from engine.exits import UsageError
+from engine.rundir.lock import RunLock
+from tests.tui.fake_runs import make_run
+
+
+def test_what_would_go_is_counted(tmp_path: Path) -> None:
+    run = make_run(tmp_path, total=100, save_every=40)
+    found = doomed(run.root)
+    assert found.checkpoints == 3
+    assert not found.exported
+    assert found.bytes == sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file())
+    run.export_dir.mkdir()
+    assert doomed(run.root).exported
+
+
+def test_a_deleted_run_is_gone_and_its_neighbours_stay(tmp_path: Path) -> None:
+    run, other = make_run(tmp_path, "a"), make_run(tmp_path, "b")
+    delete(run.root)
+    assert [path.name for path in tmp_path.iterdir()] == [other.name]
+
+
+def test_a_live_run_is_not_deleted(tmp_path: Path) -> None:
+    run = make_run(tmp_path, state="running")
+    with pytest.raises(UsageError, match="stop it first"):
+        delete(run.root)
+    assert run.config.exists()
+
+
+def test_a_run_that_lives_on_another_machine_is_not_deleted(tmp_path: Path) -> None:
+    import time
+
+    run = make_run(tmp_path, state="running", host="node7", heard=time.time())
+    with pytest.raises(UsageError):
+        delete(run.root)
+    assert run.config.exists()
+
+
+def test_a_run_that_a_supervisor_holds_is_not_deleted(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with RunLock(run.lock):
+            held.set()
+            let_go.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        with pytest.raises(UsageError):
+            delete(run.root)
+    finally:
+        let_go.set()
+        thread.join()
+    assert run.config.exists()
+
+
+def test_only_runs_are_deleted(tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "final.tex").write_text("x")
+    with pytest.raises(UsageError, match="is no run"):
+        delete(tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "final.tex").exists()
+
+
+def test_a_damaged_run_can_be_deleted(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.config.unlink()
+    delete(run.root)
+    assert not run.root.exists()
+
+
+def test_a_link_to_a_run_is_removed_and_the_run_stays(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "elsewhere")
+    link = tmp_path / "link"
+    link.symlink_to(run.root)
+    delete(link)
+    assert not link.is_symlink()
+    assert run.config.exists()
