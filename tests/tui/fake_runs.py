@@ -20,7 +20,7 @@ from engine.rundir.status import Reason, RunRecord, State, Status, write_record,
 from engine.rundir.summary import write_summary
 from tests.fake_engine import CONFIG
 
-NOW = 1_790_000_000.0
+NOW = 1_764_000_000.0
 SECONDS_A_STEP = 2.0
 GONE = ProcessId(os.getpid(), -5.0)
 """A supervisor that is no more."""
