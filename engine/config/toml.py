@@ -5,7 +5,7 @@
 
 import re
 import tomllib
-from collections.abc import MutableMapping, MutableSequence
+from collections.abc import Callable, MutableMapping, MutableSequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,9 @@ LARGEST = 1 << 20
 
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _CRLF = re.compile("(?<!\r)\n")
+_EXPONENT = re.compile(r"e([+-])0")
+_CROWDED = re.compile(r"^(?!#|\s*$).*\n(?=\[)", re.MULTILINE)
+"""A line right above a table: in a file that has none, a new table gets its empty line too."""
 
 _IN_OTHER_WORDS = (
     (re.compile(r"Invalid value"), "a value was expected; text needs quotes"),
@@ -103,10 +106,24 @@ class TomlDocument:
         Raises KeyError with a sentence when the key leads through a value, or past the end of a list.
         """
         parts = dotted_key.split(".")
+        written = _as_written(value)
+        self._edit(
+            lambda values: assign(
+                values, parts, written if isinstance(values, tomlkit.TOMLDocument) else value
+            )
+        )
+
+    def remove(self, dotted_key: str) -> None:
+        """Take a key, a table or an entry of a list out; nothing happens where there is none. Comments stay."""
+        parts = dotted_key.split(".")
+        self._edit(lambda values: discard(values, parts))
+
+    def _edit(self, change: Callable[[Any], None]) -> None:
         data = self.unwrap()
-        assign(data, parts, value)
-        self._text = _edited(self._text, parts, value, data)
-        self._data = data
+        change(data)
+        if data != self._data:
+            self._text = _edited(self._text, change, data)
+            self._data = data
 
 
 def assign(container: Any, parts: list[str], value: Any) -> None:
@@ -117,6 +134,16 @@ def assign(container: Any, parts: list[str], value: Any) -> None:
             container[step] = {}
         container = container[step]
     container[_step(container, parts[-1], parts[:-1])] = value
+
+
+def discard(container: Any, parts: list[str]) -> None:
+    """Remove what is under `parts` in nested dicts and lists, if it is there."""
+    try:
+        for depth, part in enumerate(parts[:-1]):
+            container = container[_step(container, part, parts[:depth])]
+        del container[_step(container, parts[-1], parts[:-1])]
+    except KeyError:
+        pass
 
 
 def parse_value(text: str) -> Any:
@@ -140,22 +167,31 @@ def _step(container: Any, part: str, above: list[str]) -> str | int:
     return int(part)
 
 
-def _edited(text: str, parts: list[str], value: Any, expected: dict[str, Any]) -> str:
-    """`text` with the value set, its comments and line endings kept.
+def _edited(text: str, change: Callable[[Any], None], expected: dict[str, Any]) -> str:
+    """`text` with the change made, its comments and line endings kept.
 
     tomlkit stumbles over some orders of tables. The result counts only if it reads back as `expected`;
     otherwise the values are written afresh, without comments: a right config is worth more than a pretty one.
     """
     try:
         document = tomlkit.parse(text)
-        assign(document, parts, value)
+        change(document)
         edited = tomlkit.dumps(document)
+        if not _CROWDED.search(text):
+            edited = _CROWDED.sub(r"\g<0>\n", edited)
         faithful = tomllib.loads(edited) == expected
     except Exception:
         faithful = False
     if not faithful:
         edited = tomlkit.dumps(expected)
     return _CRLF.sub("\r\n", edited) if "\r\n" in text else edited
+
+
+def _as_written(value: Any) -> Any:
+    """A number with an exponent as people write it: 5e-7, not 5e-07."""
+    if isinstance(value, float) and "e" in (text := repr(value)):
+        return tomlkit.value(_EXPONENT.sub(r"e\1", text))
+    return value
 
 
 def _read_text(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""A new run in five steps, each filled in: template, model, data, launcher, review."""
