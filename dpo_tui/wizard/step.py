@@ -1,0 +1,54 @@
+"""What the wizard asks of each of its five steps."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual.containers import VerticalScroll
+from textual.message import Message
+
+from dpo_tui.wizard.draft import Draft
+
+
+class Step(VerticalScroll, can_focus=False):
+    """One page of the wizard: it shows its part of the draft, and writes into it.
+
+    All steps hold the same draft. A step that changed it says `Changed`; the screen then draws the rest anew.
+    """
+
+    step_id: ClassVar[str]
+    """`template`, `model` ...: its title is the text `wizard.step.<step_id>`."""
+
+    tables: ClassVar[tuple[str, ...]] = ()
+    """The tables of the config it fills: `model`, `data`. Faults below them are shown as this step's."""
+
+    @dataclass
+    class Changed(Message):
+        """The draft is not as it was."""
+
+        step: "Step"
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, Step.Changed) and message.step is self.step
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__(id=f"step-{self.step_id}", classes="step")
+        self.draft = draft
+
+    def problems(self) -> list[str]:
+        """The keys of this step with faults."""
+        return [key for key in self.draft.faults() if key.split(".")[0] in self.tables]
+
+    def summary(self) -> str:
+        """The word or two that the rail says of it; text that is not ours included, as it is."""
+        return ""
+
+    def shown(self) -> None:
+        """It is on the screen now: called each time it is entered."""
+
+    def refresh_from_draft(self) -> None:
+        """Another step, or the app, changed the draft: show what it says now."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Write a value into the draft, None to leave the key out, and tell the screen."""
+        self.draft.set(key, value)
+        self.post_message(self.Changed(self))
