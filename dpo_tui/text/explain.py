@@ -2,7 +2,7 @@
 
 Params come from run directories of any age and origin: where they lack what a sentence needs, the English stands.
 A param `case` picks the sentence `code.<code>.<case>` where one code has several; a param whose value is one of
-our own few words, like `action`, has that word in the catalogue as `word.<param>.<value>`.
+our own few words, like `action`, has that word in the catalogue as `code.word.<param>.<value>`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from engine.config.problems import Fault, Problem
 
 _MOST_LISTED = 20
+_ALTERNATIVES = ("expected", "homes")
+"""Params whose entries exclude each other."""
+
 _NO_PARAMS: Mapping[str, Any] = {}
 
 
@@ -94,9 +97,17 @@ def _said(key: str, params: Mapping[str, Any]) -> str | None:
 def _word(name: str, value: Any) -> Any:
     """A param as it stands in a sentence."""
     if isinstance(value, list | tuple):
-        separator = "、" if language() == "zh" else ", "
-        shown = [str(_word(name, entry)) for entry in value[:_MOST_LISTED]]
-        return separator.join([*shown, "…"] if len(value) > _MOST_LISTED else shown)
+        return _listed(name, [str(_word(name, entry)) for entry in value])
     if isinstance(value, str):
-        return catalogue(language()).get(f"word.{name}.{value}", value)
+        return catalogue(language()).get(f"code.word.{name}.{value}", value)
     return value
+
+
+def _listed(name: str, entries: list[str]) -> str:
+    """Entries in a row; the last of alternatives comes after an "or"."""
+    zh = language() == "zh"
+    if name in _ALTERNATIVES and len(entries) > 1:
+        *first, last = entries
+        return f"{_listed('', first)}{' 或 ' if zh else ' or '}{last}"
+    more = ["…"] if len(entries) > _MOST_LISTED else []
+    return ("、" if zh else ", ").join([*entries[:_MOST_LISTED], *more])

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
 
-from engine.config.problems import KeyPath, shown_text
+from engine.config.problems import KeyPath, Message, shown_text
 from engine.config.schema import Config, Model, Source
 from engine.shipped import BUILTIN_DATA, BUILTIN_MODELS
 
@@ -20,6 +21,13 @@ class Conflict:
 
     keys: tuple[KeyPath, ...]
     text: str
+    code: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def message(self) -> Message:
+        """What is said of them."""
+        return Message(self.text, self.code, self.params)
 
 
 def conflicts(config: Config) -> Iterator[Conflict]:
@@ -36,12 +44,16 @@ def lengths(config: Config) -> Iterator[Conflict]:
             (("data", "max_prompt_length"), ("data", "max_length")),
             f"must be smaller than max_length, {data.max_length}, to leave room for a completion; "
             f"found {data.max_prompt_length}",
+            "lengths.prompt",
+            {"max_length": data.max_length, "found": data.max_prompt_length},
         )
     if pack < 2 * data.max_length:
         yield Conflict(
             (("train", "tokens_per_pack"), ("data", "max_length")),
             f"must be at least {2 * data.max_length}, twice data.max_length, so that the longest pair fits "
             f"into one pack; found {pack}",
+            "lengths.pack",
+            {"least": 2 * data.max_length, "found": pack},
         )
 
 
@@ -52,6 +64,8 @@ def objective(config: Config) -> Iterator[Conflict]:
         yield Conflict(
             (("objective", "label_smoothing"), ("objective", "loss")),
             f"only works with loss = 'sigmoid', and loss is '{loss}'; leave it out or set it to 0",
+            "objective.smoothing",
+            {"loss": loss},
         )
 
 
@@ -67,12 +81,19 @@ def data_origin(config: Config) -> Iterator[Conflict]:
         yield from _origin(source, source.path, place, "path", BUILTIN_DATA)
         for key, text in HUB_ONLY.items():
             if source.source != "hub" and getattr(source, key) != Source.model_fields[key].default:
-                yield Conflict(((*place, key), (*place, "source")), f"only hub datasets {text}; leave it out")
+                yield Conflict(
+                    ((*place, key), (*place, "source")),
+                    f"only hub datasets {text}; leave it out",
+                    "source.hub_only",
+                    {"case": key},
+                )
         if source.streaming and "[" in source.split:
             yield Conflict(
                 ((*place, "split"), (*place, "streaming")),
                 f"a part of a split cannot be streamed, found {shown_text(source.split)}; "
                 "set limit, or streaming = false",
+                "source.streamed_part",
+                {"found": shown_text(source.split)},
             )
 
 
@@ -85,11 +106,14 @@ def remote_code(config: Config) -> Iterator[Conflict]:
         yield Conflict(
             (("model", "trust_remote_code"), ("model", "source")),
             f"only works with source = 'hub', and source is '{model.source}'; leave it out",
+            "remote_code.source",
+            {"source": model.source},
         )
     elif not COMMIT.fullmatch(model.revision or ""):
         yield Conflict(
             (("model", "trust_remote_code"), ("model", "revision")),
             "needs the commit whose code you have read: set revision to its 40 hexadecimal digits",
+            "remote_code.commit",
         )
 
 
@@ -100,9 +124,11 @@ def adapters(config: Config) -> Iterator[Conflict]:
         yield Conflict(
             (("export", "adapter"), ("model", "lora")),
             "there is no adapter to export without a [model.lora] table",
+            "export.no_lora",
         )
     if lora is not None and lora.targets == []:
-        yield Conflict((("model", "lora", "targets"),), "names no module; leave it out for all linear layers")
+        text = "names no module; leave it out for all linear layers"
+        yield Conflict((("model", "lora", "targets"),), text, "lora.no_target")
 
 
 def evaluation(config: Config) -> Iterator[Conflict]:
@@ -113,17 +139,20 @@ def evaluation(config: Config) -> Iterator[Conflict]:
         yield Conflict(
             (("train", "eval_every"), ("data", "eval_fraction")),
             "there is nothing to evaluate with data.eval_fraction = 0; leave it out",
+            "evaluation.every",
         )
     if config.export.checkpoint == "best":
         yield Conflict(
             (("export", "checkpoint"), ("data", "eval_fraction")),
             "the best checkpoint is the one of the smallest eval loss, and data.eval_fraction is 0",
+            "evaluation.best",
         )
     for gate in ("min_accuracy", "min_margin", "max_loss"):
         if getattr(config.gates, gate) is not None:
             yield Conflict(
                 (("gates", gate), ("data", "eval_fraction")),
                 "is judged on held-out pairs, and data.eval_fraction is 0; leave one of them out",
+                "evaluation.gate",
             )
 
 
@@ -136,10 +165,14 @@ def upload(config: Config) -> Iterator[Conflict]:
         yield Conflict(
             (("export", "push"), ("export", "enabled")),
             "nothing is uploaded while export.enabled is false; leave one of them out",
+            "upload.disabled",
         )
     if not is_repo_id(export.push):
         yield Conflict(
-            (("export", "push"),), f"expected a repo id like 'you/name', found {shown_text(export.push)}"
+            (("export", "push"),),
+            f"expected a repo id like 'you/name', found {shown_text(export.push)}",
+            "upload.repo_id",
+            {"found": shown_text(export.push)},
         )
 
 
@@ -158,15 +191,25 @@ def _origin(
             keys,
             f"expected a repo id like 'owner/name', found {shown_text(name)}. "
             "For a file or folder, set source = 'local'",
+            "origin.repo_id",
+            {"found": shown_text(name)},
         )
     if of.source == "builtin" and name not in builtin:
         close = get_close_matches(name, builtin, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
-        yield Conflict(keys, f"expected {' or '.join(map(repr, builtin))}, found {shown_text(name)}.{hint}")
+        yield Conflict(
+            keys,
+            f"expected {' or '.join(map(repr, builtin))}, found {shown_text(name)}.{hint}",
+            "origin.builtin",
+            {"expected": [*map(repr, builtin)], "found": shown_text(name)}
+            | ({"case": "meant", "meant": close[0]} if close else {}),
+        )
     if of.source != "hub" and of.revision is not None:
         yield Conflict(
             ((*place, "revision"), (*place, "source")),
             f"only the hub has revisions, and source is '{of.source}'; leave it out",
+            "origin.revision",
+            {"source": of.source},
         )
 
 

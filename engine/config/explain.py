@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from engine.config.problems import MOST_SHOWN, Fault, KeyPath, shown
+from engine.config.problems import MOST_SHOWN, Fault, KeyPath, Message, found, shown
 from engine.config.schema import RUN_NAME, Config, Section
 
 _OTHER_NAMES = {
@@ -47,8 +47,9 @@ def faults(error: ValidationError) -> Iterator[Fault]:
         key, field = _place(details["loc"])
         if key not in seen:
             seen.add(key)
-            text = _sentence(details, key, field) if len(seen) <= MOST_SHOWN else details["msg"]
-            yield Fault(key, text, details["type"] == "missing")
+            told = len(seen) <= MOST_SHOWN
+            message = _sentence(details, key, field) if told else Message(details["msg"], "")
+            yield Fault.of(key, message, missing=details["type"] == "missing")
 
 
 def field_at(key: KeyPath) -> FieldInfo | None:
@@ -84,18 +85,21 @@ def _place(loc: tuple[str | int, ...]) -> tuple[KeyPath, FieldInfo | None]:
     return key, field
 
 
-def _sentence(details: ErrorDetails, key: KeyPath, field: FieldInfo | None) -> str:
-    found = details["input"]
+def _sentence(details: ErrorDetails, key: KeyPath, field: FieldInfo | None) -> Message:
+    value = details["input"]
     if field is None:
-        return _unknown(key, found)
+        return _unknown(key, value)
     kind, limits = details["type"], details.get("ctx", {})
     if kind == "missing":
-        return f"missing. {field.description or 'Every config needs this table.'}"
+        text = f"missing. {field.description or 'Every config needs this table.'}"
+        return Message(text, "missing", {"field": ".".join(_table(key))})
     if kind in _LIMITS:
-        return f"{_LIMITS[kind](limits)}, found {shown(found)}"
+        text = f"{_LIMITS[kind](limits)}, found {shown(value)}"
+        return Message(text, kind, {**limits, "found": found(value)})
     if kind == "too_short":
-        return f"needs at least one entry: write a [[{'.'.join(map(str, key))}]] table"
-    return f"expected {_expected(field.annotation)}, found {shown(found)}{_hint(field, key, found)}"
+        table = ".".join(map(str, key))
+        return Message(f"needs at least one entry: write a [[{table}]] table", "too_short", {"table": table})
+    return _wrong_type(field, key, value)
 
 
 _LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
@@ -114,9 +118,19 @@ _LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def _expected(annotation: Any) -> str:
-    """The values `annotation` allows, in words; None is not among them, since TOML cannot write it."""
-    return " or ".join(_described(member) for member in members(annotation))
+def _wrong_type(field: FieldInfo, key: KeyPath, value: Any) -> Message:
+    """What is allowed, in words; None is not among it, since TOML cannot write it."""
+    allowed = members(field.annotation)
+    hint = _hint(field, key, value)
+    words = " or ".join(map(_described, allowed))
+    text = f"expected {words}, found {shown(value)}{'. ' if hint else ''}{hint.text if hint else ''}"
+    params = {"expected": [word for member in allowed for word in _each(member)], "found": found(value)}
+    return Message(text, "expected", params | ({"case": hint.code} | hint.params if hint else {}))
+
+
+def _each(member: Any) -> list[str]:
+    """As `_described`, with each choice by itself."""
+    return [*map(repr, get_args(member))] if get_origin(member) is Literal else [_described(member)]
 
 
 def _described(member: Any) -> str:
@@ -136,20 +150,21 @@ def _described(member: Any) -> str:
 _TYPES = {str: "text in quotes", bool: "true or false", int: "a whole number", float: "a number"}
 
 
-def _hint(field: FieldInfo, key: KeyPath, found: Any) -> str:
-    """What was probably meant by a value of the wrong type, as a further sentence, or nothing."""
+def _hint(field: FieldInfo, key: KeyPath, value: Any) -> Message | None:
+    """What was probably meant by a value of the wrong type, as a further sentence."""
     allowed = members(field.annotation)
     choices = [choice for member in allowed if get_origin(member) is Literal for choice in get_args(member)]
-    if isinstance(found, str):
-        if close := get_close_matches(found.lower(), choices, n=1):
-            return f". Did you mean '{close[0]}'?"
-        if _is_number(found) and (int in allowed or float in allowed):
-            return ". Remove the quotes"
-        if found.lower() in ("true", "false") and bool in allowed:
-            return f". Write {found.lower()} without quotes"
-    if isinstance(found, dict) and section_in(field.annotation):
-        return f". Write [[{'.'.join(map(str, key))}]], with two brackets"
-    return ""
+    if isinstance(value, str):
+        if close := get_close_matches(value.lower(), choices, n=1):
+            return Message(f"Did you mean '{close[0]}'?", "meant", {"meant": close[0]})
+        if _is_number(value) and (int in allowed or float in allowed):
+            return Message("Remove the quotes", "quoted")
+        if value.lower() in ("true", "false") and bool in allowed:
+            return Message(f"Write {value.lower()} without quotes", "quoted")
+    if isinstance(value, dict) and section_in(field.annotation):
+        table = ".".join(map(str, key))
+        return Message(f"Write [[{table}]], with two brackets", "brackets", {"table": table})
+    return None
 
 
 def _is_number(text: str) -> bool:
@@ -160,31 +175,46 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _unknown(key: KeyPath, found: Any) -> str:
+def _unknown(key: KeyPath, value: Any) -> Message:
     """A key the schema does not have: a likely spelling in its table, or the table it belongs in."""
-    table = tuple(part for part in key[:-1] if isinstance(part, str))
-    name = str(key[-1])
-    word = "table" if isinstance(found, dict) else "key"
+    table = _table(key[:-1])
+    word = "table" if isinstance(value, dict) else "key"
     here = _tables()[table]
-    name = _OTHER_NAMES.get(name, name)
+    name = _OTHER_NAMES.get(str(key[-1]), str(key[-1]))
     if name in here:
-        return f"unknown {word}. Did you mean '{name}'?"
+        return _meant(word, name)
     if homes := [other for other, names in _tables().items() if name in names]:
-        return f"unknown {word}. {_belongs(name, homes)}"
+        return _belongs(word, name, homes)
     if close := get_close_matches(name.lower(), here, n=1):
-        return f"unknown {word}. Did you mean '{close[0]}'?"
+        return _meant(word, close[0])
     everywhere = {known for names in _tables().values() for known in names}
     if close := get_close_matches(name.lower(), everywhere, n=1, cutoff=0.8):
         homes = [other for other, names in _tables().items() if close[0] in names]
-        return f"unknown {word}. Did you mean '{close[0]}'? {_belongs(close[0], homes)}"
-    return f"unknown {word}; {_header(table)} has {', '.join(here)}"
+        return _belongs(word, close[0], homes, f" Did you mean '{close[0]}'?")
+    text = f"unknown {word}; {_header(table)} has {', '.join(here)}"
+    return Message(text, "unknown", {"case": "has", "word": word, "table": _header(table), "names": [*here]})
 
 
-def _belongs(name: str, homes: list[tuple[str, ...]]) -> str:
-    inner = _tables().get((*homes[0], name))
-    if inner is not None:
-        return f"Write it as [{'.'.join((*homes[0], name))}]"
-    return f"'{name}' belongs in {' or '.join(map(_header, homes))}"
+def _meant(word: str, name: str) -> Message:
+    text = f"unknown {word}. Did you mean '{name}'?"
+    return Message(text, "unknown", {"case": "meant", "word": word, "meant": name})
+
+
+def _belongs(word: str, name: str, homes: list[tuple[str, ...]], question: str = "") -> Message:
+    """The table that has `name`; `question` goes before it where `name` is only like what was written."""
+    params: dict[str, Any] = {"word": word, "meant": name}
+    if (*homes[0], name) in _tables():
+        table = ".".join((*homes[0], name))
+        text = f"unknown {word}.{question} Write it as [{table}]"
+        return Message(text, "unknown", {"case": "table", "table": f"[{table}]", **params})
+    headers = [*map(_header, homes)]
+    text = f"unknown {word}.{question} '{name}' belongs in {' or '.join(headers)}"
+    return Message(text, "unknown", {"case": "belongs", "homes": headers, **params})
+
+
+def _table(key: KeyPath) -> tuple[str, ...]:
+    """The key with list indices left out."""
+    return tuple(part for part in key if isinstance(part, str))
 
 
 def _header(table: tuple[str, ...]) -> str:

@@ -38,7 +38,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     problems += [_problem(fault, document, applied) for fault in find_faults(data)]
     told = {problem.line for problem in problems if problem.text == CREDENTIAL}
     problems += [
-        Problem(str(path), line, "", CREDENTIAL) for line in token_lines(document.source) if line not in told
+        Problem(str(path), line, "", CREDENTIAL, "credential")
+        for line in token_lines(document.source)
+        if line not in told
     ]
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0))
@@ -103,8 +105,9 @@ def _with_absolute_paths(config: Config) -> dict[str, Any]:
 def _problem(fault: Fault, document: TomlDocument, overrides: Sequence[Override]) -> Problem:
     """The fault with its place: the override that brought it, else the line of the file."""
     if label := label_for(fault.key, document, overrides):
-        return Problem(label, None, "", fault.text)
-    return Problem(str(document.path), document.line_of(fault.key), masked(dotted(fault.key)), fault.text)
+        return Problem(label, None, "", fault.text, fault.code, fault.params)
+    key = masked(dotted(fault.key))
+    return Problem(str(document.path), document.line_of(fault.key), key, fault.text, fault.code, fault.params)
 
 
 def _problem_of_place(fault: Fault) -> Problem:

@@ -33,10 +33,11 @@ _SCALAR = re.compile(r"[^\[\]{},#\n=\"']+")
 class OutOfBounds(Exception):
     """The text goes beyond what a config may hold."""
 
-    def __init__(self, line: int, text: str) -> None:
+    def __init__(self, line: int, text: str, code: str) -> None:
         super().__init__(text)
         self.line = line
         self.text = text
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ class _Scanner:
             raise OutOfBounds(
                 self.line(),
                 f"a value without quotes of more than {LONGEST_NUMBER} characters; text needs quotes",
+                "toml.long_value",
             )
         self.at = end
 
@@ -172,7 +174,7 @@ class _Scanner:
 
     def _bound(self, depth: int) -> None:
         if depth > DEEPEST:
-            raise OutOfBounds(self.line(), f"nested more than {DEEPEST} levels deep")
+            raise OutOfBounds(self.line(), f"nested more than {DEEPEST} levels deep", "toml.too_deep")
 
     def line(self) -> int:
         return bisect_right(self.newlines, self.at - 1) + 1

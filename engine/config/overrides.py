@@ -32,7 +32,7 @@ def apply_overrides(document: TomlDocument, overrides: Sequence[str]) -> tuple[l
         try:
             applied.append(Override(_apply(document, text), label))
         except KeyError as error:
-            problems.append(Problem(label, None, "", error.args[0]))
+            problems.append(Problem(label, None, "", *error.args))
     return applied, problems
 
 
@@ -47,12 +47,12 @@ def label_for(key: KeyPath, document: TomlDocument, overrides: Sequence[Override
 
 
 def _apply(document: TomlDocument, text: str) -> KeyPath:
-    """Raises KeyError with a sentence."""
+    """Raises KeyError with a sentence, its code and its params."""
     name, equals, written = (part.strip() for part in text.partition("="))
     if not equals or not _KEY.fullmatch(name) or name.count(".") >= DEEPEST:
-        raise KeyError("expected KEY=VALUE, as in --set train.max_steps=100")
+        raise KeyError("expected KEY=VALUE, as in --set train.max_steps=100", "set.syntax", {})
     if _SURROGATE.search(written):
-        raise KeyError("the value is not UTF-8 text")
+        raise KeyError("the value is not UTF-8 text", "set.not_utf8", {})
     key = tuple(int(part) if part.isdigit() else part for part in name.split("."))
     document.set(name, _value(key, written))
     return key

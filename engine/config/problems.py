@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import date, time
+from typing import Any, Self
 
 from engine.exits import UsageError
 
@@ -12,6 +13,15 @@ MOST_SHOWN = 50
 """Problems told in full; a hostile file could hold a hundred thousand."""
 
 _LONGEST_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A sentence in English, and the code and params by which the catalogues say it in other languages."""
+
+    text: str
+    code: str
+    params: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,11 @@ class Fault:
     missing: bool = False
     code: str = ""
     params: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, key: KeyPath, message: Message, *, missing: bool = False) -> Self:
+        """The fault that a message is about."""
+        return cls(key, message.text, missing, message.code, message.params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,11 @@ def dotted(key: KeyPath) -> str:
 def shown_text(text: str) -> str:
     """Quoted, shortened, and with everything that does not print escaped."""
     return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
+
+
+def found(value: Any) -> str:
+    """A TOML value as a param: as it stands in a message, but for words of English around it."""
+    return str(value) if isinstance(value, date | time) else shown(value)
 
 
 def shown(value: Any) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from engine.config.problems import Fault, KeyPath
+from engine.config.problems import Fault, KeyPath, Message
 
 CREDENTIAL = (
     "this looks like a Hugging Face token. Never put a token in a file: it is copied into the run directory. "
@@ -22,14 +22,14 @@ def string_faults(value: Any, key: KeyPath = ()) -> Iterator[Fault]:
     """A fault for each text under `value`, a key's name included, with a control character or a token."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if text := _fault_in(name):
-                yield Fault((*key, name), text)
+            if message := _fault_in(name):
+                yield Fault.of((*key, name), message)
             yield from string_faults(inner, (*key, name))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from string_faults(inner, (*key, index))
-    elif isinstance(value, str) and (text := _fault_in(value)):
-        yield Fault(key, text)
+    elif isinstance(value, str) and (message := _fault_in(value)):
+        yield Fault.of(key, message)
 
 
 def token_lines(text: str) -> Iterator[int]:
@@ -44,9 +44,11 @@ def masked(text: str) -> str:
     return _TOKEN.sub("hf_***", text)
 
 
-def _fault_in(text: str) -> str | None:
+def _fault_in(text: str) -> Message | None:
     if _TOKEN.search(text):
-        return CREDENTIAL
+        return Message(CREDENTIAL, "credential")
     if found := _CONTROL.search(text):
-        return f"contains the control character U+{ord(found.group()):04X}; only printable text is allowed"
+        character = f"U+{ord(found.group()):04X}"
+        sentence = f"contains the control character {character}; only printable text is allowed"
+        return Message(sentence, "control", {"character": character})
     return None

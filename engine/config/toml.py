@@ -13,7 +13,7 @@ from typing import Any, Self
 import tomlkit
 
 from engine.config.locate import OutOfBounds, Places, locate
-from engine.config.problems import ConfigError, KeyPath, Problem
+from engine.config.problems import ConfigError, KeyPath, Message, Problem
 from engine.shipped import template_names
 
 LARGEST = 1 << 20
@@ -26,25 +26,36 @@ _CROWDED = re.compile(r"^(?!#|\s*$).*\n(?=\[)", re.MULTILINE)
 """A line right above a table: in a file that has none, a new table gets its empty line too."""
 
 _IN_OTHER_WORDS = (
-    (re.compile(r"Invalid value"), "a value was expected; text needs quotes"),
-    (re.compile(r"Cannot overwrite a value|Duplicate (?:inline table )?key"), "this key has a value already"),
-    (re.compile(r"Cannot (?:declare|mutate|redefine)"), "this table stands in the file already"),
+    (re.compile(r"Invalid value"), "value", "a value was expected; text needs quotes"),
+    (
+        re.compile(r"Cannot overwrite a value|Duplicate (?:inline table )?key"),
+        "twice",
+        "this key has a value already",
+    ),
+    (
+        re.compile(r"Cannot (?:declare|mutate|redefine)"),
+        "table_twice",
+        "this table stands in the file already",
+    ),
     (
         re.compile(
             r"(?:Illegal|Found invalid) character '(?:\\r)?\\n'|Unterminated string|Expected [\"']{3}"
         ),
+        "string",
         "the text in quotes does not end on its line",
     ),
     (
         re.compile(r"Unescaped '\\'|Invalid hex value|Escaped character"),
+        "backslash",
         "a backslash in double quotes is an escape; use single quotes, or two",
     ),
-    (re.compile(r"Expected '=' after a key"), "'=' was expected after the key"),
-    (re.compile(r"Expected newline or end of document"), "nothing more was expected on this line"),
-    (re.compile(r"Unclosed array"), "the list does not end: ']' or ',' was expected"),
-    (re.compile(r"Unclosed inline table"), "the table does not end: '}' or ',' was expected"),
+    (re.compile(r"Expected '=' after a key"), "equals", "'=' was expected after the key"),
+    (re.compile(r"Expected newline or end of document"), "more", "nothing more was expected on this line"),
+    (re.compile(r"Unclosed array"), "list", "the list does not end: ']' or ',' was expected"),
+    (re.compile(r"Unclosed inline table"), "inline_table", "the table does not end: '}' or ',' was expected"),
     (
         re.compile(r"Invalid (?:initial character for a key part|statement)"),
+        "statement",
         "a key or a [table] was expected",
     ),
 )
@@ -72,13 +83,15 @@ class TomlDocument:
         try:
             places = locate(text)
         except OutOfBounds as beyond:
-            raise _error(path, beyond.text, beyond.line) from None
+            raise _error(path, Message(beyond.text, beyond.code), beyond.line) from None
         try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise _not_toml(path, str(error), places.stopped or text.count("\n") + 1) from None
         except (ValueError, RecursionError) as error:
-            raise _error(path, f"not readable as TOML: {error}") from None
+            raise _error(
+                path, Message(f"not readable as TOML: {error}", "toml.unreadable", {"detail": str(error)})
+            ) from None
         return cls(text, path, data, places)
 
     def dumps(self) -> str:
@@ -161,9 +174,10 @@ def _step(container: Any, part: str, above: list[str]) -> str | int:
     if isinstance(container, MutableMapping):
         return part
     if not isinstance(container, MutableSequence):
-        raise KeyError(f"{place} is a value, not a table")
+        raise KeyError(f"{place} is a value, not a table", "set.value", {"place": place})
     if not (part.isascii() and part.isdigit() and len(part) < 6 and int(part) < len(container)):
-        raise KeyError(f"{place} is a list of {len(container)}; its entries count from 0")
+        text = f"{place} is a list of {len(container)}; its entries count from 0"
+        raise KeyError(text, "set.index", {"place": place, "count": len(container)})
     return int(part)
 
 
@@ -199,40 +213,47 @@ def _read_text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise _error(path, f"no such file{_template_hint(path)}") from None
+        raise _error(path, _no_such_file(path)) from None
     except (OSError, ValueError) as error:
-        raise _error(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        detail = str(getattr(error, "strerror", None) or error)
+        raise _error(
+            path, Message(f"cannot be read: {detail}", "file.unreadable", {"detail": detail})
+        ) from None
     if len(data) > LARGEST:
-        raise _error(path, "larger than 1 MiB, which no config is")
+        raise _error(path, Message("larger than 1 MiB, which no config is", "file.too_large"))
     if data.startswith(b"\xef\xbb\xbf"):
-        raise _error(path, "the file starts with a byte order mark; save it as UTF-8 without one", 1)
+        text = "the file starts with a byte order mark; save it as UTF-8 without one"
+        raise _error(path, Message(text, "file.byte_order_mark"), 1)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise _error(
-            path, f"not UTF-8: byte 0x{data[error.start]:02x}; save the file as UTF-8", line
-        ) from None
+        line, byte = data.count(b"\n", 0, error.start) + 1, f"0x{data[error.start]:02x}"
+        text = f"not UTF-8: byte {byte}; save the file as UTF-8"
+        raise _error(path, Message(text, "file.not_utf8", {"byte": byte}), line) from None
 
 
-def _template_hint(path: Path) -> str:
+def _no_such_file(path: Path) -> Message:
     if str(path) not in template_names():
-        return ""
-    return f"; `dpo-tui templates cp {path}` writes the template {path} to {path}.toml"
+        return Message("no such file", "file.missing")
+    command = f"dpo-tui templates cp {path}"
+    text = f"no such file; `{command}` writes the template {path} to {path}.toml"
+    return Message(text, "file.missing", {"case": "template", "command": command, "name": str(path)})
 
 
 def _not_toml(path: Path, message: str, last: int) -> ConfigError:
     """What tomllib says in other words; on line `last` began what has no end, if it says no line."""
     position = _POSITION.search(message)
     plain = message[: position.start()] if position else message
-    for pattern, words in _IN_OTHER_WORDS:
-        if pattern.match(plain):
-            plain = words
-            break
+    case, plain = next(
+        ((name, words) for pattern, name, words in _IN_OTHER_WORDS if pattern.match(plain)), ("", plain)
+    )
     if position and position.group(1):
-        return _error(path, f"not TOML: {plain} (column {position.group(2)})", int(position.group(1)))
-    return _error(path, f"not TOML: {plain} (end of the file)", last)
+        column, line = position.group(2), int(position.group(1))
+        params = {"case": case, "column": column, "detail": plain}
+        return _error(path, Message(f"not TOML: {plain} (column {column})", "toml.invalid", params), line)
+    params = {"case": case, "column": "end of the file", "detail": plain}
+    return _error(path, Message(f"not TOML: {plain} (end of the file)", "toml.invalid", params), last)
 
 
-def _error(path: Path, text: str, line: int | None = None) -> ConfigError:
-    return ConfigError([Problem(str(path), line, "", text)])
+def _error(path: Path, message: Message, line: int | None = None) -> ConfigError:
+    return ConfigError([Problem(str(path), line, "", message.text, message.code, message.params)])

@@ -31,7 +31,7 @@ def find_faults(data: dict[str, Any]) -> list[Fault]:
         broken = list(found)
         for conflict in conflicts(config):
             if not any(_overlap(key, bad) for key in conflict.keys for bad in broken):
-                found.setdefault(conflict.keys[0], Fault(conflict.keys[0], conflict.text))
+                found.setdefault(conflict.keys[0], Fault.of(conflict.keys[0], conflict.message))
     return list(found.values())
 
 
