@@ -1,0 +1,83 @@
+"""Following a run from outside: its events and its status, a little at a time, so that a screen stays quick.
+
+It reads files and nothing else, so a run of this machine, of another one, of a cluster, and one that ended years
+ago are followed alike.
+"""
+
+from dataclasses import dataclass
+from time import monotonic, perf_counter
+
+from dpo_tui.metrics.history import History
+from dpo_tui.runs import effective_state
+from engine.rundir.paths import RunDir
+from engine.rundir.status import RunRecord, Status, read_record
+from engine.rundir.tail import Tail
+
+BUDGET = 0.015
+"""Seconds that one poll may take: below it nobody feels a key answered late."""
+STATUS_SECONDS = 1.0
+"""The status is looked at as often as its supervisor writes it."""
+_READ_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a poll brought. `behind`: more events are there already, so poll again at once."""
+
+    events: bool = False
+    status: bool = False
+    behind: bool = False
+
+    def __bool__(self) -> bool:
+        return self.events or self.status
+
+
+class Follower:
+    """What is known of a run now: its `history`, `status` and `record`. Call `poll` again and again."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self.history = History()
+        self.status = Status(state="queued")
+        self.record: RunRecord | None = None
+        """The supervisor of the newest attempt; None before there was one."""
+        self.caught_up = False
+        """Whether all events were read at least once."""
+        self._tail = Tail(run.events)
+        self._restarts = 0
+        self._status_due = 0.0
+
+    def poll(self, budget: float = BUDGET) -> Changes:
+        """Read what is new for about `budget` seconds."""
+        status = self._poll_status()
+        version = self.history.version
+        behind = self._poll_events(perf_counter() + budget)
+        self.caught_up = self.caught_up or not behind
+        return Changes(events=self.history.version != version, status=status, behind=behind)
+
+    def look_again(self) -> None:
+        """Let the next poll look at the status, however short ago the last one did."""
+        self._status_due = 0.0
+
+    def _poll_status(self) -> bool:
+        if monotonic() < self._status_due:
+            return False
+        self._status_due = monotonic() + STATUS_SECONDS
+        before = (self.status, self.record)
+        self.status, self.record = effective_state(self.run), read_record(self.run.run_json)
+        return (self.status, self.record) != before
+
+    def _poll_events(self, deadline: float) -> bool:
+        """Take in events until none are left or time is up; returns whether some may be left."""
+        while batch := self._tail.read(_READ_BYTES):
+            self._notice_restart()
+            self.history.take(batch)
+            if perf_counter() >= deadline:
+                return True
+        self._notice_restart()
+        return False
+
+    def _notice_restart(self) -> None:
+        if self._tail.restarts != self._restarts:
+            self._restarts = self._tail.restarts
+            self.history.reset()
