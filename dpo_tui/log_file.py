@@ -54,6 +54,11 @@ class LogFile:
         """Bytes not looked at yet."""
         return self.size - self._scanned
 
+    @property
+    def complete_bytes(self) -> int:
+        """Bytes of the lines that have come to their end."""
+        return self._end
+
     def poll(self, budget: float = 0.01) -> bool:
         """Look at what is new for about `budget` seconds. True when anything changed."""
         known = (self.generation, self._scanned, self.size)
