@@ -108,7 +108,7 @@ def run_like(runs_dir: Path) -> list[Path]:
         return []
     except OSError as error:
         text = f"{runs_dir}: {error.strerror}: --runs names another directory"
-        raise UsageError("runs.unreadable", text, runs_dir=str(runs_dir)) from error
+        raise UsageError("runs.unreadable", text, runs_dir=str(runs_dir), detail=error.strerror) from error
     return [entry for entry in entries if is_run(entry) or is_rest(entry)]
 
 

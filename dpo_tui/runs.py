@@ -46,7 +46,9 @@ def find(run: str, runs_dir: Path | None = None) -> Path:
     hint = (
         f"did you mean {close[0]}?" if close else "`dpo-tui runs` lists them, --runs names another directory"
     )
-    raise UsageError("run.unknown", f"no run {one_line(run)} in {base}: {hint}", run=run, runs_dir=str(base))
+    text = f"no run {one_line(run)} in {base}: {hint}"
+    case = {"case": "meant", "meant": close[0]} if close else {"case": "in"}
+    raise UsageError("run.unknown", text, run=run, runs_dir=str(base), **case)
 
 
 def is_run(root: Path) -> bool:
@@ -63,7 +65,7 @@ def run_dirs(runs_dir: Path) -> list[Path]:
         return []
     except OSError as error:
         text = f"{runs_dir}: {error.strerror}: --runs names another directory"
-        raise UsageError("runs.unreadable", text, runs_dir=str(runs_dir)) from error
+        raise UsageError("runs.unreadable", text, runs_dir=str(runs_dir), detail=error.strerror) from error
     return sorted(roots, key=lambda root: (-_last_heard(RunDir(root)), root.name))
 
 
@@ -83,16 +85,20 @@ def effective_state(run: RunDir) -> Status:
         young = time.time() - _last_heard(run) < _START_SECONDS
         if young or is_live(run):
             return Status(state="queued")
-        return _lost(Status(state="failed"), "run.never_started", f"it never started; {resume_hint(run)}")
+        return _lost(
+            run, Status(state="failed"), "run.never_started", f"it never started; {resume_hint(run)}"
+        )
     record = read_record(run.run_json)
     if record is not None and record.host != socket.gethostname():
         if time.time() - status.heartbeat < _SILENCE_SECONDS:
             return status
         text = f"nothing was heard from {record.host} for a minute; if it is gone, {resume_hint(run)}"
-        return _lost(status, "run.silent", text)
+        return _lost(run, status, "run.silent", text, host=record.host)
     if is_live(run):
         return status
-    return read_final(run) or _lost(status, "run.orphaned", f"its supervisor is gone; {resume_hint(run)}")
+    return read_final(run) or _lost(
+        run, status, "run.orphaned", f"its supervisor is gone; {resume_hint(run)}"
+    )
 
 
 def read_final(run: RunDir) -> Status | None:
@@ -103,7 +109,12 @@ def read_final(run: RunDir) -> Status | None:
 
 def resume_hint(run: RunDir) -> str:
     """The words that say how a run goes on."""
-    return f"resume it with: dpo-tui --headless {shlex.quote(str(run.config))} --resume"
+    return f"resume it with: {resume_command(run)}"
+
+
+def resume_command(run: RunDir) -> str:
+    """The command with which a run goes on."""
+    return f"dpo-tui --headless {shlex.quote(str(run.config))} --resume"
 
 
 def standing(run: RunDir, state: State, text: str) -> str:
@@ -146,8 +157,9 @@ def stop(run: Path, *, wait: bool) -> Exit:
     return Exit.TRAINING_FAILED if status.state == "failed" else Exit.DONE
 
 
-def _lost(status: Status, code: str, text: str) -> Status:
-    return replace(status, state="failed", exit_code=int(Exit.TRAINING_FAILED), reason=Reason(code, text))
+def _lost(run: RunDir, status: Status, code: str, text: str, **params: Any) -> Status:
+    reason = Reason(code, text, {"command": resume_command(run), **params})
+    return replace(status, state="failed", exit_code=int(Exit.TRAINING_FAILED), reason=reason)
 
 
 def _last_heard(run: RunDir) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpo_tui.runs import effective_state, is_live, is_run, read_final, resume_hint
+from dpo_tui.runs import effective_state, is_live, is_run, read_final, resume_command, resume_hint
 from engine.config.load import differences, load_config, resolved_toml
 from engine.config.local import absolute, require_inputs
 from engine.config.schema import RUN_NAME, Config
@@ -57,12 +57,12 @@ def prepare(
     if is_live(run):
         where = shlex.quote(str(run.root))
         text = f"{run.name} is running: `dpo-tui attach {where}` follows it, `dpo-tui stop {where}` stops it"
-        raise UsageError("run.live", text, run=str(run.root))
+        raise UsageError("run.live", text, run=str(run.root), where=where)
     if resume:
         return _resumed(run, config)
     if _occupied(run.root):
         text = f"{run.root} exists already: {_way_out(run)}{_start_over(run)}"
-        raise UsageError("run.exists", text, run=str(run.root))
+        raise UsageError("run.exists", text, run=str(run.root), case="run" if is_run(run.root) else "")
     config = _placed(config, run)
     require_inputs(config)
     return Prepared(run, config, resuming=False)
@@ -79,7 +79,7 @@ def _config_of_run(path: Path, *, resume: bool) -> Path:
             f"`dpo-tui attach {shlex.quote(str(path))}` shows it, and "
             f"`dpo-tui --headless {shlex.quote(str(config))} --run NAME` starts another like it"
         )
-        raise UsageError("run.no_config", text, run=str(path))
+        raise UsageError("run.no_config", text, run=str(path), where=shlex.quote(str(path)))
     return config
 
 
@@ -125,7 +125,7 @@ def _resumed(run: RunDir, given: Config) -> Prepared:
     """The run with its own config, which the config given must not contradict."""
     if not is_run(run.root):
         text = f"there is no run {run.name} in {run.root.parent} to resume: start it without --resume"
-        raise UsageError("run.unknown", text, run=str(run.root))
+        raise UsageError("run.unknown", text, run=str(run.root), case="resume")
     own = load_config(run.config).config
     changed = differences(own, given)
     if changed:
@@ -134,7 +134,14 @@ def _resumed(run: RunDir, given: Config) -> Prepared:
             f"{run.root} cannot go on with a changed config:\n{keys}\n"
             f"{resume_hint(run)}, or start a new run with --run NAME{_start_over(run)}"
         )
-        raise UsageError("run.config_changed", text, run=str(run.root), keys=[key for key, *_ in changed])
+        raise UsageError(
+            "run.config_changed",
+            text,
+            run=str(run.root),
+            keys=[key for key, *_ in changed],
+            changes=[f"{key}: {before} → {now}" for key, before, now in changed],
+            command=resume_command(run),
+        )
     return Prepared(run, own, resuming=True, export_ignored=own.export != given.export)
 
 
@@ -143,7 +150,7 @@ def _placed(config: Config, run: RunDir) -> Config:
     base = str(run.root.parent)
     if fault := next(string_faults(base), None):
         text = f"the directory of all runs, {one_line(base)}: {fault.text}. Name another with --runs"
-        raise UsageError("run.bad_directory", text, runs_dir=base)
+        raise UsageError("run.bad_directory", text, runs_dir=one_line(base))
     place = config.run.model_copy(update={"name": run.name, "dir": base})
     return config.model_copy(update={"run": place})
 
@@ -174,5 +181,6 @@ def _name_from(path: Path) -> str:
     """A run name made of the config file's, with what a name may not hold replaced."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:64]
     if not name:
-        raise UsageError("run.no_name", f"{path}: no run name can be made of this; give one with --run NAME")
+        text = f"{path}: no run name can be made of this; give one with --run NAME"
+        raise UsageError("run.no_name", text, path=str(path))
     return name

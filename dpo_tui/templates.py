@@ -37,13 +37,15 @@ def copy(name: str, destination: Path | None) -> Path:
         message = (
             f"{shown} exists and is not overwritten. Give another name: dpo-tui templates cp {name} FILE"
         )
-        raise UsageError("templates.exists", message, path=str(path)) from None
+        raise UsageError("templates.exists", message, path=str(path), name=name) from None
     except FileNotFoundError:
         message = f"{shown} cannot be written: its directory does not exist"
         raise UsageError("templates.no_directory", message, path=str(path)) from None
     except OSError as error:
         message = f"{shown} cannot be written: {error.strerror}"
-        raise CannotWriteError("templates.cannot_write", message, path=str(path)) from error
+        raise CannotWriteError(
+            "templates.cannot_write", message, path=str(path), detail=error.strerror
+        ) from error
     return path
 
 
@@ -52,7 +54,8 @@ def _path(name: str) -> Path:
     if name not in names:
         close = get_close_matches(name, names, n=1)
         hint = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(names)}"
-        raise UsageError("templates.unknown", f"There is no template {visible(name)!r}. {hint}", name=name)
+        text = f"There is no template {visible(name)!r}. {hint}"
+        raise UsageError("templates.unknown", text, name=name, names=names)
     return template_dir() / f"{name}.toml"
 
 

@@ -81,6 +81,9 @@ def check_identity(index: CheckpointIndex, step: int, identity: Identity) -> Non
                 f"{index.path(step)}: was made with another {what} ({theirs}) than this run has ({ours}). Put it "
                 "back as it was, or start a new run with --run NAME",
                 what=what,
+                path=str(index.path(step)),
+                theirs=theirs,
+                ours=ours,
             )
 
 
@@ -110,6 +113,7 @@ def require_space(index: CheckpointIndex, weights: MasterWeights, copies: int) -
             path=str(index.directory),
             free=free,
             needed=needed,
+            sizes=[_size(free), _size(needed), _size(each)],
         )
 
 

@@ -57,7 +57,14 @@ def pass_gates(run: RunDir, config: Config, events: EventWriter) -> None:
         found = "; ".join(_missed(verdict) for verdict in missed)
         again = shlex.join(["dpo-tui", "export", str(run.root)])
         text = f"gates missed at step {step}: {found}. Nothing is exported; to do it all the same: {again}"
-        raise GateFailed("gates.missed", text, step=step, gates=[verdict.gate for verdict in missed])
+        raise GateFailed(
+            "gates.missed",
+            text,
+            step=step,
+            gates=[verdict.gate for verdict in missed],
+            missed=[_in_signs(verdict) for verdict in missed],
+            command=again,
+        )
 
 
 def _missed(verdict: Verdict) -> str:
@@ -65,6 +72,13 @@ def _missed(verdict: Verdict) -> str:
     value = "not measured" if verdict.value is None else f"{verdict.value:.4g}"
     side = "above" if verdict.gate.startswith("max") else "below"
     return f"eval {name} is {value}, {side} gates.{verdict.gate} = {verdict.limit:g}"
+
+
+def _in_signs(verdict: Verdict) -> str:
+    """As `_missed`, in no language."""
+    value = "-" if verdict.value is None else f"{verdict.value:.4g}"
+    sign = ">" if verdict.gate.startswith("max") else "<"
+    return f"{verdict.metric.removeprefix('eval_')} {value} {sign} {verdict.gate} {verdict.limit:g}"
 
 
 def require_few_dropped(gates: Gates, dropped: int, rows: int) -> None:
@@ -75,7 +89,9 @@ def require_few_dropped(gates: Gates, dropped: int, rows: int) -> None:
             f"{dropped:,} of {rows:,} rows are dropped, {share:.1%}, above gates.max_dropped = "
             f"{gates.max_dropped:g}. The report above names the reasons and the places; `dpo-tui data` shows it again"
         )
-        raise GateFailed("gates.dropped", text, dropped=dropped, rows=rows)
+        raise GateFailed(
+            "gates.dropped", text, dropped=dropped, rows=rows, share=round(share, 4), limit=gates.max_dropped
+        )
 
 
 def require_eval_pairs(gates: Gates, pairs: int) -> None:

@@ -26,7 +26,8 @@ class Keeper:
         events = self.trainer.events
 
         def on_bad(step: int, problem: str) -> None:
-            events.warning("checkpoint.bad", f"checkpoint of step {step} is not used: {problem}", step=step)
+            text = f"checkpoint of step {step} is not used: {problem}"
+            events.warning("checkpoint.bad", text, step=step, problem=problem)
 
         step = self.index.newest_verified(on_bad)
         if step is not None:

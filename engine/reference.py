@@ -99,5 +99,6 @@ class ReferenceCache:
                 f"{self.folder}: cannot write the reference cache: {error.strerror}. Free space there, or set "
                 "XDG_CACHE_HOME to a directory that can be written",
                 path=str(self.folder),
+                detail=error.strerror,
             ) from error
         self._fresh.clear()

@@ -94,10 +94,14 @@ class _Supervisor:
             code, reason = error.exit, Reason(error.code, error.text, error.params)
         except Exception as error:
             text = f"the supervisor failed: {type(error).__name__}: {error}"
-            self._conclude(Exit.TRAINING_FAILED, Reason("supervisor.failed", text))
+            self._conclude(
+                Exit.TRAINING_FAILED,
+                Reason("supervisor.failed", text, {"detail": f"{type(error).__name__}: {error}"}),
+            )
             raise
         if self._orphaned and code is Exit.STOPPED and reason is not None:
-            reason = replace(reason, text=f"{_ORPHANED}; {reason.text}")
+            params = {**reason.params, "case": "orphaned"}
+            reason = replace(reason, text=f"{_ORPHANED}; {reason.text}", params=params)
         self._conclude(code, reason)
         return code
 

@@ -54,12 +54,12 @@ def main(root: Path) -> Exit:
         except OUT_OF_MEMORY as error:
             traceback.print_exc()
             text = f"out of memory: {error}. Lower train.tokens_per_pack, or set train.gradient_checkpointing = true"
-            events.end(Exit.TRAINING_FAILED, "train.out_of_memory", text)
+            events.end(Exit.TRAINING_FAILED, "train.out_of_memory", text, detail=str(error))
             return Exit.TRAINING_FAILED
         except Exception as error:
             traceback.print_exc()
             text = f"{type(error).__name__}: {error}. The traceback is in train.log"
-            events.end(Exit.TRAINING_FAILED, "train.crashed", text)
+            events.end(Exit.TRAINING_FAILED, "train.crashed", text, detail=f"{type(error).__name__}: {error}")
             return Exit.TRAINING_FAILED
         events.end(Exit.DONE, "run.done", "all steps are trained")
         return Exit.DONE
@@ -147,7 +147,7 @@ def build(
     choice = choose_mode(policy, longest_of(prepared), config.train.share_prompt, dropout)
     policy.use_mode(choice.mode)
     if choice.reason:
-        events.warning("policy.mode", choice.reason, mode=choice.mode)
+        events.warning("policy.mode", choice.reason, mode=choice.mode, reason=choice.reason)
     weights = MasterWeights(trained, masters, config.optimizer)
     train_set = PairSet.of(prepared.train, policy.shares_prefix)
     eval_set = PairSet.of(prepared.eval, policy.shares_prefix) if prepared.eval else None
@@ -176,6 +176,7 @@ def require_fit(loaded: LoadedModel, prepared: Prepared) -> None:
                 "model.vocabulary",
                 f"the tokenizer writes token {highest}, and {loaded.origin.id} has embeddings for {size}: they do not "
                 "belong together",
+                id=loaded.origin.id,
                 token=highest,
                 size=size,
             )
@@ -184,6 +185,7 @@ def require_fit(loaded: LoadedModel, prepared: Prepared) -> None:
                 "model.positions",
                 f"a pair has {longest} tokens, and {loaded.origin.id} has {positions} positions: set data.max_length "
                 f"to {positions} or less",
+                id=loaded.origin.id,
                 longest=longest,
                 positions=positions,
             )
@@ -229,7 +231,8 @@ def train(trainer: Trainer, keeper: Keeper, start: int) -> None:
     except StopRequested as stop:
         keeper.save(done)
         text = f"stopped after step {done} of {last}; its checkpoint is saved" if done else stop.text
-        raise StopRequested("run.stopped", text, step=done, total=last) from stop
+        case = "saved" if done else ""
+        raise StopRequested("run.stopped", text, step=done, total=last, case=case) from stop
     except (NonFiniteError, *OUT_OF_MEMORY):
         keeper.save(done)
         raise

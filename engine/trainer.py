@@ -165,6 +165,7 @@ class Trainer:
                     f"the {name} of step {step} is {value}{DIVERGED if step > 1 else BROKEN_START}",
                     step=step,
                     what=name,
+                    value=str(value),
                 )
 
     # Passes without an update

@@ -43,7 +43,9 @@ def require_inputs(config: Config) -> None:
     if lost:
         lines = [f"{key}: {problem}" for key, problem in lost.items()]
         advice = "Correct the path, or put the file or folder there; a relative path starts at the current directory."
-        raise UnusableError("config.input_missing", "\n".join([*lines, advice]), keys=list(lost))
+        raise UnusableError(
+            "config.input_missing", "\n".join([*lines, advice]), keys=list(lost), problems=lines
+        )
 
 
 def _unreachable(path: str) -> str | None:

@@ -82,7 +82,7 @@ def _config(what: str, overrides: list[str], model: str | None) -> Config:
         text = "; ".join(
             f"{'--model' if fault.key[0] == 'model' else 'the path'}: {fault.text}" for fault in wrong
         )
-        raise UsageError("data.bad_word", text)
+        raise UsageError("data.bad_word", text, detail=text)
     return absolute_paths(Config.model_validate(values))
 
 

@@ -113,7 +113,9 @@ class Reading:
             f"{self.source.path}: min_margin is set, and its first rows have no scores. Known columns for them: "
             f"{', '.join(SCORE_COLUMNS)}. Name yours in `columns` of this source, or leave min_margin out."
         )
-        return UnusableError("data.no_scores", one_line(text), path=self.source.path)
+        return UnusableError(
+            "data.no_scores", one_line(text), path=self.source.path, columns=list(SCORE_COLUMNS)
+        )
 
 
 def bad_row(row: Row, problem: str) -> UnusableError:

@@ -139,4 +139,5 @@ def _cannot_compute(why: str) -> UnusableError:
         "export.cannot_compute",
         f"The export was not written: {why}. Choose another --dtype; --no-verify (verify = false in [export]) "
         "writes it as it is.",
+        detail=why,
     )

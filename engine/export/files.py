@@ -134,4 +134,6 @@ def _not_whole(target: Path, why: str) -> CannotWriteError:
     return CannotWriteError(
         "export.not_whole",
         f"{target}: the export was not written: it does not read back ({why}). Check the disk, and export again.",
+        path=str(target),
+        problem=why,
     )

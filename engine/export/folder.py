@@ -27,19 +27,21 @@ def require_target(path: Path) -> Path:
     """
     target = expanded(path).resolve()
     if target in (Path(target.anchor), Path.home().resolve()):
-        raise _refused(target, "is a root or home directory")
+        raise _refused(target, "root", "is a root or home directory")
     if (target / ".git").exists():
-        raise _refused(target, "is a git repository")
+        raise _refused(target, "git", "is a git repository")
     if target.exists() and not target.is_dir():
-        raise _refused(target, "is a file")
+        raise _refused(target, "file", "is a file")
     names = sorted(os.listdir(target)) if target.is_dir() else []
     files = recorded_files(target)
     if names and files is None:
-        raise _refused(target, f'is not empty, and no export of dpo-tui (it holds "{names[0]}")')
+        raise _refused(
+            target, "full", f'is not empty, and no export of dpo-tui (it holds "{names[0]}")', names[0]
+        )
     ours = {RECORD, *(PurePosixPath(file).parts[0] for file in files or ())}
     foreign = [name for name in names if name not in ours]
     if foreign:
-        raise _refused(target, f'is an earlier export to which "{foreign[0]}" was added')
+        raise _refused(target, "added", f'is an earlier export to which "{foreign[0]}" was added', foreign[0])
     return target
 
 
@@ -136,10 +138,12 @@ def _flush(folder: Path) -> None:
         sync_path(path)
 
 
-def _refused(target: Path, why: str) -> UsageError:
+def _refused(target: Path, case: str, why: str, name: str = "") -> UsageError:
     return UsageError(
         "export.bad_target",
         f"{target} {why}: nothing is written there. Choose a new or empty folder with --to.",
         path=str(target),
         why=why,
+        case=case,
+        name=name,
     )

@@ -221,6 +221,7 @@ def _failed(code: int, log: Path, folder: Path, target: Path) -> EngineError:
             f"{'found too little memory' if code == NO_MEMORY else 'was killed, most likely for want of memory'} "
             f"(its files are {size:.1f} GB). Free some and export again, or {WAY_OUT}.",
             path=str(target),
+            size=round(size, 1),
         )
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed ({code})"

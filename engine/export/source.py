@@ -48,6 +48,7 @@ def find_source(
         raise UsageError(
             "export.no_adapter",
             f"{run.name} trained all weights: there is no adapter to export. Leave out --adapter.",
+            run=run.name,
         )
     index = CheckpointIndex(run.checkpoints_dir)
     step = _choose(index, checkpoint, run)
@@ -76,12 +77,15 @@ def _choose(index: CheckpointIndex, checkpoint: Checkpoint, run: RunDir) -> int:
             "export.no_best",
             f"No checkpoint of {run.name} was evaluated, so none is the best. Checkpoints: {known}.",
             run=run.name,
+            known=known,
         )
     if step not in steps:
         raise UsageError(
             "export.no_such_checkpoint",
             f"{run.name} has no checkpoint of step {step}. Checkpoints: {known}.",
             run=run.name,
+            step=step,
+            known=known,
         )
     if problem := index.verify(step):
         raise UnusableError(
@@ -89,6 +93,7 @@ def _choose(index: CheckpointIndex, checkpoint: Checkpoint, run: RunDir) -> int:
             f"The checkpoint of step {step} is damaged: {problem}. Choose another with --checkpoint ({known}).",
             step=step,
             problem=problem,
+            known=known,
         )
     return step
 

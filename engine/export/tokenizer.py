@@ -46,6 +46,7 @@ def require_trained(run: RunDir, tokenizer: PreTrainedTokenizerBase) -> None:
             f"has changed since. Put the old files back, or delete {run.encoding_json} to export with these.",
             run=run.name,
             changed=changed,
+            note=str(run.encoding_json),
         )
 
 

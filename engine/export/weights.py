@@ -65,6 +65,7 @@ def _require_same_base(loaded: LoadedModel, source: Source) -> None:
             f"{source.base.id} is not the model that {source.run.name} was trained on: its weights have changed. "
             "Pin it with `revision` in [model], or put the old files back.",
             id=source.base.id,
+            run=source.run.name,
         )
 
 
@@ -106,6 +107,8 @@ def _require_same(before: list[Tensor], merged: PreTrainedModel, prompts: Prompt
             f"Merging the adapters into the base moves logits by {moved:.2g} in prompt {prompt}, and rounding explains "
             f"{allowed:.2g}: the merged model is not the one trained. Export with --adapter.",
             moved=moved,
+            prompt=prompt,
+            allowed=allowed,
         )
     return Merge(moved=moved, bound=allowed)
 

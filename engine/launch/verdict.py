@@ -55,7 +55,10 @@ def reason_for(ended: RankExit, end_event: dict[str, Any] | None, log: str, oom:
         return None
     meaning = _MEANINGS[exit_of(ended.code)]
     text = f"rank {ended.rank} ended with exit code {ended.code}: {log or meaning}"
-    return Reason("rank.exited", text, {"rank": ended.rank, "exit_code": ended.code, "log": log})
+    case = "" if log else f"exit_{int(exit_of(ended.code))}"
+    return Reason(
+        "rank.exited", text, {"rank": ended.rank, "exit_code": ended.code, "log": log, "case": case}
+    )
 
 
 def log_end(path: Path, offset: int) -> str:
@@ -90,8 +93,12 @@ def _killed(ended: RankExit, oom: bool) -> Reason:
     number = -ended.code
     name = signal.Signals(number).name if number in set(signal.Signals) else "unknown"
     text = f"rank {ended.rank} was killed by signal {number} ({name})"
+    case = ""
     if oom:
+        case = "out_of_memory"
         text += ": the kernel's out-of-memory killer; lower tokens_per_pack, or give it more memory"
     elif number == signal.SIGKILL:
+        case = "killed"
         text += ", probably out of memory"
-    return Reason("rank.killed", text, {"rank": ended.rank, "signal": number, "name": name, "oom": oom})
+    params = {"rank": ended.rank, "signal": number, "name": name, "oom": oom, "case": case}
+    return Reason("rank.killed", text, params)

@@ -32,7 +32,8 @@ def add_lora(model: PreTrainedModel, lora: Lora, seed: int) -> PeftModel:
             torch.manual_seed(seed)
             adapted = get_peft_model(model, config, autocast_adapter_dtype=True)
     except ValueError as error:
-        raise _bad_target(model, f"cannot be adapted ({str(error).splitlines()[0]})") from error
+        detail = str(error).splitlines()[0]
+        raise _bad_target(model, detail, "", f"cannot be adapted ({detail})") from error
     return adapted
 
 
@@ -55,14 +56,15 @@ def _check_targets(model: PreTrainedModel, lora: Lora) -> None:
     for target in lora.targets:
         matches = [name for name in modules if name == target or name.endswith(f".{target}")]
         if not matches:
-            raise _bad_target(model, f'"{target}" names no module of this model')
+            raise _bad_target(model, target, "unknown", f'"{target}" names no module of this model')
         if any(id(modules[name]) in outside for name in matches):
-            raise _bad_target(model, f'"{target}" is an embedding or the head, which adapters leave alone')
+            why = f'"{target}" is an embedding or the head, which adapters leave alone'
+            raise _bad_target(model, target, "embedding", why)
         if not all(_is_linear(modules[name]) for name in matches):
-            raise _bad_target(model, f'"{target}" is not a linear layer')
+            raise _bad_target(model, target, "other", f'"{target}" is not a linear layer')
 
 
-def _bad_target(model: PreTrainedModel, why: str) -> UnusableError:
+def _bad_target(model: PreTrainedModel, target: str, case: str, why: str) -> UnusableError:
     head = model.get_output_embeddings()
     names = sorted(
         {n.rsplit(".", 1)[-1] for n, m in model.named_modules() if _is_linear(m) and m is not head}
@@ -71,6 +73,8 @@ def _bad_target(model: PreTrainedModel, why: str) -> UnusableError:
         "lora.bad_target",
         f'[model.lora] targets: {why}. Linear layers here: {", ".join(names[:20])}; or "all-linear".',
         available=names,
+        target=target,
+        case=case,
     )
 
 

@@ -56,6 +56,7 @@ def read_header(path: Path) -> GgufHeader:
             "model.gguf_unreadable",
             f"{path}: not a readable GGUF file ({error}). It may be an incomplete download: fetch it again.",
             path=str(path),
+            detail=str(error),
         ) from error
     return GgufHeader(path, metadata, [GgufTensor(n, s, k, start + offset) for n, s, k, offset in found])
 

@@ -99,24 +99,33 @@ def offline(repo: Repo, action: Action, lacking: Sequence[str] = ()) -> HubError
     """The network is switched off; `lacking` names what the local copy does not have, if there is a copy."""
     text = f"Cannot {action} {repo.title}: the network is switched off (HF_HUB_OFFLINE is set)"
     if action == "upload to":
-        return HubError("hub.offline", f"{text}. Unset it.", repo=repo.id)
+        return HubError("hub.offline", f"{text}. Unset it.", case="upload", action=action, repo=repo.id)
     absent = "does not hold " + ("that revision of it" if repo.revision else "it")
     text += f" and the local cache {lacks(lacking) if lacking else absent}"
     way_out = f"Unset it, or run `{repo.download}` where there is a network."
-    return HubError("hub.offline", f"{text}. {way_out}", repo=repo.id, lacking=list(lacking))
+    return HubError(
+        "hub.offline",
+        f"{text}. {way_out}",
+        action=action,
+        repo=repo.id,
+        lacking=list(lacking),
+        command=repo.download,
+    )
 
 
 def gated(repo: Repo, action: Action) -> HubError:
     """The repo is there, and its files are for those who were let in."""
     text = f"Cannot {action} {repo.title}: its authors grant access one by one: ask on {repo.page}, then {LOGIN}."
-    return HubError("hub.gated", text, repo=repo.id)
+    return HubError("hub.gated", text, action=action, repo=repo.id, page=repo.page)
 
 
 def not_found(repo: Repo, action: Action) -> HubError:
     """The hub knows no such repo, or says so to whoever may not see it."""
-    here = f'; for {repo.id} on this disk, set source = "local"' if Path(repo.id).exists() else ""
+    on_disk = Path(repo.id).exists()
+    here = f'; for {repo.id} on this disk, set source = "local"' if on_disk else ""
     text = f"Cannot {action} {repo.title}: there is no such repo, or it is private: check the id, or {LOGIN}{here}."
-    return HubError("hub.not_found", text, repo=repo.id)
+    case = "on_disk" if on_disk else ""
+    return HubError("hub.not_found", text, action=action, repo=repo.id, page=repo.page, case=case)
 
 
 def lacks(names: Sequence[str]) -> str:
@@ -176,11 +185,12 @@ def _refused(error: HfHubHTTPError, repo: Repo, action: Action) -> HubError:
         return not_found(repo, action)
     else:
         return _answered(status, error, repo, action)
-    return HubError(code, f"Cannot {action} {repo.title}: {why}.", repo=repo.id, status=status)
+    return _because(code, why, repo, action, status=status)
 
 
 def _answered(status: int, error: BaseException, repo: Repo, action: Action) -> HubError:
     """By the status of the answer alone."""
+    detail = ""
     rights = "may write there" if action == "upload to" else "has access to it"
     if status in (401, 403):
         code, why = "hub.auth", f"the hub wants a login that {rights} ({status}): {LOGIN}"
@@ -193,8 +203,14 @@ def _answered(status: int, error: BaseException, repo: Repo, action: Action) -> 
         why = f"the hub has a fault ({status}). Try again later; see https://status.huggingface.co"
     else:
         said = getattr(error, "server_message", None) or str(error)
-        code, why = "hub.refused", f"the hub answered {status}: {first_line(said)}"
-    return HubError(code, f"Cannot {action} {repo.title}: {why}.", repo=repo.id, status=status)
+        detail = first_line(said)
+        code, why = "hub.refused", f"the hub answered {status}: {detail}"
+    return _because(code, why, repo, action, status=status, detail=detail)
+
+
+def _because(code: str, why: str, repo: Repo, action: Action, **params: Any) -> HubError:
+    text = f"Cannot {action} {repo.title}: {why}."
+    return HubError(code, text, action=action, repo=repo.id, revision=repo.revision, page=repo.page, **params)
 
 
 def _no_revision(repo: Repo) -> str:
@@ -223,7 +239,7 @@ def _unreachable(error: BaseException, repo: Repo, action: Action) -> HubError:
         "Check the network and HF_ENDPOINT, then try again"
     )
     kept = ": files that are complete are kept." if action == "download" else "."
-    return HubError(code, text + kept, repo=repo.id, endpoint=constants.ENDPOINT)
+    return HubError(code, text + kept, action=action, repo=repo.id, endpoint=constants.ENDPOINT)
 
 
 def _no_hub(repo: Repo, action: Action) -> HubError:
@@ -231,6 +247,7 @@ def _no_hub(repo: Repo, action: Action) -> HubError:
         "hub.no_hub",
         f"Cannot {action} {repo.title}: {constants.ENDPOINT} answers, but not as a Hugging Face hub does. "
         "Check HF_ENDPOINT, and whether a proxy or a login page stands in between.",
+        action=action,
         repo=repo.id,
         endpoint=constants.ENDPOINT,
     )
@@ -241,7 +258,7 @@ def _no_xet(repo: Repo, action: Action) -> HubError:
         f"Cannot {action} {repo.title}: {constants.ENDPOINT} has no Xet storage, which huggingface_hub prefers. "
         "To do without, set HF_HUB_DISABLE_XET=1."
     )
-    return HubError("hub.no_xet", text, repo=repo.id, endpoint=constants.ENDPOINT)
+    return HubError("hub.no_xet", text, action=action, repo=repo.id, endpoint=constants.ENDPOINT)
 
 
 def _cannot_write(error: OSError, repo: Repo) -> CannotWriteError:
@@ -251,6 +268,7 @@ def _cannot_write(error: OSError, repo: Repo) -> CannotWriteError:
         "Free space there, or set HF_HOME to another folder.",
         repo=repo.id,
         path=str(constants.HF_HUB_CACHE),
+        detail=first_line(error),
     )
 
 
@@ -262,8 +280,9 @@ def _broken(error: BaseException, repo: Repo, action: Action) -> HubError:
 
 
 def _failed(error: BaseException, repo: Repo, action: Action) -> HubError:
-    text = f"Cannot {action} {repo.title}: the transfer failed ({first_line(error)}). Try again."
-    return HubError("hub.broken", text, repo=repo.id)
+    detail = first_line(error)
+    text = f"Cannot {action} {repo.title}: the transfer failed ({detail}). Try again."
+    return HubError("hub.broken", text, case="failed", action=action, repo=repo.id, detail=detail)
 
 
 def first_line(error: object) -> str:

@@ -50,7 +50,10 @@ def cannot_write(path: Path, error: OSError, needed: int | None = None) -> Canno
     if free is not None:
         room = f" ({f'{needed:,} bytes needed, ' if needed is not None else ''}{free:,} bytes free)"
     text = f"{path}: cannot write: {hint}{room}"
-    return CannotWriteError("disk.cannot_write", text, path=str(path), hint=hint, needed=needed, free=free)
+    case = "" if free is None else "full"
+    return CannotWriteError(
+        "disk.cannot_write", text, path=str(path), hint=hint, needed=needed, free=free, case=case
+    )
 
 
 def no_room(path: Path) -> str:

@@ -106,7 +106,7 @@ def _builder(source: Source, repo: Repo) -> Any:
             raise _no_subset(source, names) from None
     if builder.hash != repo.revision:  # it met a fault, and took what its cache holds of any other commit
         text = f"Cannot download {repo.title}: the hub did not send all that describes it. Try again."
-        raise HubError("hub.broken", text, repo=repo.id)
+        raise HubError("hub.broken", text, case="lacking", repo=repo.id)
     return builder
 
 
@@ -138,13 +138,17 @@ def _require_split(source: Source, splits: Iterable[str]) -> None:
         text = (
             f'The dataset {source.path} has no split "{missing[0]}", only {only}. Set split to one of them.'
         )
-        raise UnusableError("data.no_split", one_line(text), path=source.path, split=missing[0])
+        raise UnusableError(
+            "data.no_split", one_line(text), path=source.path, split=missing[0], splits=known[:-1]
+        )
 
 
 def _no_subset(source: Source, names: Sequence[str]) -> UnusableError:
     fault = f'has no subset "{source.subset}", only' if source.subset else "has several subsets:"
     text = f'The dataset {source.path} {fault} {_names(names)}. Choose one in [[data.sources]]: subset = "{names[0]}".'
-    return UnusableError("data.no_subset", one_line(text), path=source.path, subset=source.subset)
+    return UnusableError(
+        "data.no_subset", one_line(text), path=source.path, subset=source.subset, names=list(names)
+    )
 
 
 def _names(names: Sequence[str]) -> str:
@@ -170,7 +174,7 @@ def _translated(error: Exception, source: Source, repo: Repo) -> EngineError:
         return (gated if "is a gated dataset" in str(error) else not_found)(repo, "download")
     if str(error).startswith("Not enough disk space"):
         text = f"Cannot keep {repo.title}: {first_line(error)}. Free some, or set HF_HOME to another disk."
-        return CannotWriteError("data.hub_no_space", text, path=source.path)
+        return CannotWriteError("data.hub_no_space", text, path=source.path, detail=first_line(error))
     return hub_error(error, repo, "download") or _unusable(error, source, repo)
 
 

@@ -116,9 +116,10 @@ def source_files(source: Source) -> list[Path]:
         return saved_dataset_files(path, source.split) or _folder_files(path, source.split)
     if not os.path.exists(path):
         text = f"{path}: no such file or folder (looked for in {Path.cwd()})."
-        if source.path.count("/") == 1 and not path.suffix:
-            text += ' For a dataset on the hub write source = "hub".'
-        raise UnusableError("data.file_missing", text, path=str(path))
+        on_hub = source.path.count("/") == 1 and not path.suffix
+        text += ' For a dataset on the hub write source = "hub".' if on_hub else ""
+        case = "hub" if on_hub else ""
+        raise UnusableError("data.file_missing", text, path=str(path), folder=str(Path.cwd()), case=case)
     if not path.is_file():
         raise unusable(str(path), "neither a file nor a folder, and rows are read more than once.")
     return [path]
@@ -128,7 +129,10 @@ def _builtin(name: str) -> Path:
     if name not in BUILTIN:
         known = ", ".join(BUILTIN)
         raise UsageError(
-            "data.unknown_builtin", f'There is no built-in set "{name}". Known: {known}.', name=name
+            "data.unknown_builtin",
+            f'There is no built-in set "{name}". Known: {known}.',
+            name=name,
+            known=list(BUILTIN),
         )
     return template_dir() / BUILTIN[name]
 

@@ -29,4 +29,6 @@ def format_named(name: str, formats: Sequence[Format] = FORMATS) -> Format:
     near = difflib.get_close_matches(name, [one for entry in formats for one in entry.names], 1)
     known = ", ".join(entry.name for entry in formats)
     hint = f'Did you mean "{near[0]}"?' if near else f"Known: auto, {known}."
-    raise UsageError("data.unknown_format", f'There is no data format "{name}". {hint}', name=name, near=near)
+    case = {"case": "near"} if near else {}
+    text = f'There is no data format "{name}". {hint}'
+    raise UsageError("data.unknown_format", text, name=name, near=near, known=known, **case)

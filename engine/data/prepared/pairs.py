@@ -213,7 +213,7 @@ class PairStore:
             batches = [_Batch(reader.get_batch(i)) for i in range(reader.num_record_batches)]
         except (OSError, pa.ArrowException) as error:
             text = f"{path}: not readable as prepared pairs ({error}). Delete it: it is made again."
-            raise UnusableError("data.store_broken", text, path=str(path)) from error
+            raise UnusableError("data.store_broken", text, path=str(path), detail=str(error)) from error
         return cls(path, batches)
 
     def __len__(self) -> int:
