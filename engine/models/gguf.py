@@ -73,7 +73,7 @@ def _restore_pre_tokenizer(tokenizer: PreTrainedTokenizerBase, metadata: dict[st
 def load_gguf_model(path: Path) -> tuple[PreTrainedModel, dict[str, Any]]:
     """An ordinary fp32 model out of a GGUF file, and transformers' loading info (missing keys and so on)."""
     header = read_header(path)
-    _require_plain_rope(path, header)
+    require_plain_rope(path, header)
     model, info = load_plain_llama(header) if is_plain_llama(header) else _load_by_transformers(path)
     _forget_quantization(model)
     _shorten_floats(model)
@@ -81,8 +81,8 @@ def load_gguf_model(path: Path) -> tuple[PreTrainedModel, dict[str, Any]]:
     return model, info
 
 
-def _require_plain_rope(path: Path, header: GgufHeader) -> None:
-    """transformers leaves rope scaling out of what it reads: another model, silently."""
+def require_plain_rope(path: Path, header: GgufHeader) -> None:
+    """Raises UnusableError for rope scaling: transformers leaves it out of what it reads, another model, silently."""
     scaling = str(header.metadata.get(f"{header.architecture}.rope.scaling.type", "none"))
     factors = any(tensor.name.startswith("rope_f") for tensor in header.tensors)
     if header.architecture != "gpt-oss" and (factors or scaling != "none"):

@@ -27,7 +27,8 @@ from engine.exits import HubError
 from engine.models.hub_client import retried
 from engine.models.hub_errors import AWAY, LOGIN, Kind, Repo, hub_error, hub_errors, lacks, offline
 
-WEIGHTS = ("*.safetensors", "*.json")
+TENSORS = ("*.safetensors",)
+WEIGHTS = (*TENSORS, "*.json")
 TOKENIZER = ("tokenizer*", "*.model", "*.txt", "*.jinja", "*.tiktoken")
 CODE = ("*.py",)
 CARD = ("README.md",)
@@ -91,34 +92,38 @@ def _remember(commit: str, ref: Path) -> None:
 
 
 @cache
-def snapshot(repo: str, revision: str | None, *, code: bool) -> tuple[Path, str]:
+def snapshot(repo: str, revision: str | None, *, code: bool, weights: bool = True) -> tuple[Path, str]:
     """Downloads what training needs of a model repo; the folder, and the commit its revision stands for.
 
-    A process asks once: the tokenizer and the model it loads are of one commit, even if the branch moves. The
-    folder holds every file of the commit that is wanted, or HubError names what is missing.
+    Without `weights` it is everything else: a few megabytes that tell what the model is. A process asks once: the
+    tokenizer and the model it loads are of one commit, even if the branch moves. The folder holds every file of the
+    commit that is wanted, or HubError names what is missing.
     """
     patterns = [*WEIGHTS, *TOKENIZER, *CARD, *(CODE if code else ())]
+    unwanted = [*UNUSED, *(() if weights else TENSORS)]
     commit = commit_of(repo, revision, "model")
     wanted = Repo(repo, "model", commit)
     with hub_errors(wanted, "download"):
         try:
             folder = retried(
                 lambda: snapshot_download(
-                    repo, revision=commit, allow_patterns=patterns, ignore_patterns=list(UNUSED)
+                    repo, revision=commit, allow_patterns=patterns, ignore_patterns=unwanted
                 )
             )
         except LocalEntryNotFoundError as error:
-            if told := _incomplete(error, wanted, patterns):
+            if told := _incomplete(error, wanted, patterns, unwanted):
                 raise told from error
             raise
     return Path(folder), commit
 
 
-def _incomplete(error: LocalEntryNotFoundError, repo: Repo, patterns: Sequence[str]) -> HubError | None:
+def _incomplete(
+    error: LocalEntryNotFoundError, repo: Repo, patterns: Sequence[str], unwanted: Sequence[str]
+) -> HubError | None:
     """The hub is away, and the cache has a part of what is wanted: with the names of the rest. Else None."""
     here = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=repo.id, repo_type=repo.kind))
     wanted = filter_repo_objects(
-        repo_files(repo), allow_patterns=list(patterns), ignore_patterns=list(UNUSED)
+        repo_files(repo), allow_patterns=list(patterns), ignore_patterns=list(unwanted)
     )
     lacking = [name for name in wanted if not (here / "snapshots" / str(repo.revision) / name).exists()]
     told = hub_error(error, repo, "download")

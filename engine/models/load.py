@@ -41,7 +41,7 @@ class LoadedModel:
 def load_tokenizer(model: Model | ResolvedModel) -> PreTrainedTokenizerBase:
     """The model's tokenizer, with its chat template if it has one. Raises what `resolve` raises."""
     resolved = _resolved(model)
-    with _loading(resolved, "tokenizer"):
+    with loading(resolved, "tokenizer"):
         if resolved.gguf_file:
             return load_gguf_tokenizer(resolved.path / resolved.gguf_file)
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
@@ -57,7 +57,7 @@ def load_model(model: Model | ResolvedModel) -> LoadedModel:
     raises, and UnusableError when the checkpoint lacks weights that the architecture has.
     """
     resolved = _resolved(model)
-    with _loading(resolved, "model"):
+    with loading(resolved, "model"):
         loaded, info = _from_pretrained(resolved)
     _require_complete(info, resolved)
     published = {"use_cache": getattr(loaded.config, "use_cache", True), **dropout_values(loaded.config)}
@@ -98,7 +98,7 @@ def _require_complete(info: dict[str, Any], resolved: ResolvedModel) -> None:
 
 
 @contextmanager
-def _loading(resolved: ResolvedModel, what: str) -> Iterator[None]:
+def loading(resolved: ResolvedModel, what: str) -> Iterator[None]:
     """Quiet while loading, and any failure as one line: of files from anywhere any exception can come."""
     try:
         with quiet_transformers():

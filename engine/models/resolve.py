@@ -64,6 +64,19 @@ def resolve(model: Model) -> ResolvedModel:
     return _resolve_local(model, expanded(model.id))
 
 
+def glance(model: Model) -> ResolvedModel:
+    """As `resolve`, without the weights of a hub model: of those not yet here only the names are checked."""
+    if model.source != "hub":
+        return resolve(model)
+    folder, commit = snapshot(model.id, model.revision, code=model.trust_remote_code, weights=False)
+    repo = Repo(model.id, "model", commit)
+    names = _check_description(folder, model, model.id, repo)
+    if all((folder / name).is_file() for name in names):
+        _check_weights(folder, names, model, model.id, repo)
+    _check_tokenizer(folder, model, model.id, repo)
+    return ResolvedModel("hub", model.id, folder, None, commit, model.trust_remote_code)
+
+
 def _resolve_local(model: Model, path: Path) -> ResolvedModel:
     if path.is_file() and path.suffix == ".gguf":
         return _gguf(model, path)
@@ -94,6 +107,13 @@ def _check_folder(folder: Path, model: Model, bare: str, repo: Repo | None = Non
 
     repo: where on the hub it is from; with it the messages can tell what the repo lacks from what the cache lacks.
     """
+    names = _check_description(folder, model, bare, repo)
+    _check_weights(folder, names, model, bare, repo)
+    _check_tokenizer(folder, model, bare, repo)
+
+
+def _check_description(folder: Path, model: Model, bare: str, repo: Repo | None) -> list[str]:
+    """All but the weights themselves; the names of their files."""
     if (folder / "adapter_config.json").is_file():
         raise _unusable(
             "model.is_adapter",
@@ -104,7 +124,10 @@ def _check_folder(folder: Path, model: Model, bare: str, repo: Repo | None = Non
     _check_architecture(config, model, bare)
     if model.trust_remote_code:
         _check_code_origin(folder, model, bare)
-    _check_weights(folder, model, bare, repo)
+    return weight_files(folder, model, bare, repo)
+
+
+def _check_tokenizer(folder: Path, model: Model, bare: str, repo: Repo | None) -> None:
     if not any(next(folder.glob(pattern), None) for pattern in VOCABULARIES):
         raise _unusable(
             "model.no_tokenizer",
@@ -192,8 +215,8 @@ def _check_code_origin(folder: Path, model: Model, bare: str) -> None:
             )
 
 
-def _check_weights(folder: Path, model: Model, bare: str, repo: Repo | None) -> None:
-    for name in _weight_files(folder, model, bare, repo):
+def _check_weights(folder: Path, names: Sequence[str], model: Model, bare: str, repo: Repo | None) -> None:
+    for name in names:
         path = folder / name
         problem = safetensors_problem(path) if path.is_file() else "it is missing"
         if problem:
@@ -202,14 +225,15 @@ def _check_weights(folder: Path, model: Model, bare: str, repo: Repo | None) -> 
             raise _unusable("model.broken_file", f"{bare}: {name} is unusable: {problem}. {way_out}", model)
 
 
-def _weight_files(folder: Path, model: Model, bare: str, repo: Repo | None) -> list[str]:
+def weight_files(folder: Path, model: Model, bare: str, repo: Repo | None = None) -> list[str]:
+    """The names of the weights' files. Raises UnusableError for a model that has none of the right kind."""
     if (folder / INDEX).is_file():
         try:
             weight_map = _json(folder / INDEX)["weight_map"]
             return sorted({str(Path(name).name) for name in weight_map.values()})
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise _unusable("model.broken_file", f"{bare}: {INDEX} is not a weights index.", model) from error
-    if (folder / SINGLE).is_file():
+    if (folder / SINGLE).is_file() or (repo and SINGLE in repo_files(repo)):
         return [SINGLE]
     instead = _instead(_listed(folder, repo), repo)
     raise _unusable("model.no_safetensors", f"{bare} has no {SINGLE}{instead}", model)

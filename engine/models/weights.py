@@ -3,8 +3,11 @@
 import json
 import re
 import struct
+from collections import Counter
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -105,8 +108,7 @@ def safetensors_problem(path: Path) -> str | None:
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else MAX_HEADER + 1
+        length = _header_length(file)
         if length > min(MAX_HEADER, size - 8):
             return "its header is cut off or is not safetensors"
         try:
@@ -119,3 +121,19 @@ def safetensors_problem(path: Path) -> str | None:
             return "its header is not safetensors"
     expected = 8 + length + end
     return None if size == expected else f"it has {size} bytes where its header says {expected}"
+
+
+def _header_length(file: BinaryIO) -> int:
+    start = file.read(8)
+    return int(struct.unpack("<Q", start)[0]) if len(start) == 8 else MAX_HEADER + 1
+
+
+def stored_sizes(path: Path) -> Counter[str]:
+    """How many numbers of each type a whole safetensors file holds, by its header; types as it names them."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(_header_length(file)))
+    header.pop("__metadata__", None)
+    sizes: Counter[str] = Counter()
+    for entry in header.values():
+        sizes[str(entry["dtype"])] += prod(entry["shape"])
+    return sizes
