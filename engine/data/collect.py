@@ -18,7 +18,7 @@ from engine.data.formats.format import Format
 from engine.data.prepared.pairs import PairWriter
 from engine.data.prepared.split import prompt_key
 from engine.data.reading import Reading, bad_row
-from engine.data.report.report import Report, length_bias, percentiles
+from engine.data.report.report import Report, histogram, length_bias, percentiles
 from engine.data.report.tallies import SourceReport, Tally
 from engine.data.rows.keys import pair_key, prompt_bytes
 from engine.data.rows.messages import TextPreference
@@ -118,6 +118,7 @@ class Collector:
         if len(lengths):
             names = ("prompt", "chosen", "rejected")
             self.report.lengths = {name: percentiles(lengths[:, at]) for at, name in enumerate(names)}
+            self.report.histograms = {name: histogram(lengths[:, at]) for at, name in enumerate(names)}
             self.report.length_bias = length_bias(lengths[:, 1], lengths[:, 2])
         self._count_duplicates()
         return np.array(self.prompt_keys, dtype=np.uint64)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +56,14 @@ def make_pairs(
     out_dir: Path,
     watch: Watch = UNWATCHED,
     stop_ids: Iterable[int] | None = None,
+    *,
+    shared: bool = True,
 ) -> Prepared:
     """As `prepare`, however few the pairs are.
 
     All rows are looked through before any is encoded. stop_ids: tokens at which the model stops besides EOS; those
-    of its generation config when not given. Memory grows by some 60 bytes a pair.
+    of its generation config when not given. shared: take the pairs of another run where they are the same, and keep
+    these for others. Memory grows by some 60 bytes a pair.
 
     Raises `UnusableError` (a source, row or template that cannot be used), `HubError`, `UsageError`,
     `StopRequested` and `CannotWriteError`.
@@ -69,6 +73,7 @@ def make_pairs(
     limits = Limits(config.data.max_length, config.data.max_prompt_length, config.data.too_long)
     encoder = Encoder(tokenizer, limits, template, stops)
     key = prepared_key(config, encoder, template)
+    key = key if shared else replace(key, shared=None)
     found = find_set(out_dir, key.own)
     if found is None and key.shared is not None:
         found = prepared_cache.fetch(key.shared, key.own, out_dir)

@@ -31,15 +31,15 @@ def detect(rows: Sequence[Fields], place: str, formats: Sequence[Format] = FORMA
     if len(candidates) > 1:
         winners = [entry for entry in candidates if 2 * counts[entry.name] > len(seen)]
     if len(winners) != 1:
-        raise _several_fit(winners or candidates, counts, place)
+        raise _several_fit(winners or candidates, counts, place, list(seen[0]))
     if winners[0].refusal:
-        raise _refused(winners[0], place)
+        raise _refused(winners[0], place, list(seen[0]))
     return winners[0]
 
 
-def _refused(entry: Format, place: str) -> UnusableError:
+def _refused(entry: Format, place: str, columns: list[str]) -> UnusableError:
     text = one_line(f"{place}: {entry.refusal}")
-    return UnusableError("data.format_refused", text, place=place, format=entry.name)
+    return UnusableError("data.format_refused", text, place=place, format=entry.name, columns=columns)
 
 
 def _none_fits(seen: Sequence[Fields], place: str, formats: Sequence[Format]) -> UnusableError:
@@ -85,11 +85,13 @@ def _written_out(entry: Format, fields: Fields) -> str | None:
     return entry.coded(fields) if entry.row_problem(fields) is None else None
 
 
-def _several_fit(candidates: Sequence[Format], counts: Mapping[str, int], place: str) -> UnusableError:
+def _several_fit(
+    candidates: Sequence[Format], counts: Mapping[str, int], place: str, columns: list[str]
+) -> UnusableError:
     names = [entry.name for entry in candidates]
     fits = " and ".join(f"{name} ({counts[name]} rows)" for name in names)
     text = (
         f"{place}: several layouts fit the first rows: {fits}. Which one is meant? Write it in the source's "
         f'[[data.sources]], for example format = "{names[0]}"; a file that mixes layouts has to be split.'
     )
-    return UnusableError("data.format_ambiguous", one_line(text), place=place, formats=names)
+    return UnusableError("data.format_ambiguous", one_line(text), place=place, formats=names, columns=columns)

@@ -31,12 +31,20 @@ ALIKE = 0.6
 
 def suggested(columns: Sequence[str]) -> str:
     """The line that names the columns to read, with the nearest of those found; "..." where none is near."""
-    guesses: dict[str, str] = {}
+    return written({name: column or "..." for name, column in suggestion(columns).items()})
+
+
+def suggestion(columns: Sequence[str]) -> dict[str, str | None]:
+    """The column that each part of a pair may be in, by its name; None where none is near.
+
+    The system message is a part where there is a column for it.
+    """
+    guesses: dict[str, str | None] = {}
     for part in ("rejected", "chosen", "prompt"):
         left = [column for column in columns if column not in guesses.values()]
         guesses[part] = _guess(part, left)
     system = [column for column in columns if "system" in column.lower()]
-    return written({part: guesses[part] for part in WORDS} | ({"system": system[0]} if system else {}))
+    return {part: guesses[part] for part in WORDS} | ({"system": system[0]} if system else {})
 
 
 def written(columns: Mapping[str, str]) -> str:
@@ -51,7 +59,7 @@ def _quoted(name: str) -> str:
     return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
-def _guess(part: str, columns: Sequence[str]) -> str:
+def _guess(part: str, columns: Sequence[str]) -> str | None:
     lowered = {column: column.lower() for column in columns}
     for word in WORDS[part]:
         within = [
@@ -64,7 +72,7 @@ def _guess(part: str, columns: Sequence[str]) -> str:
         for word in WORDS[part]
         for column in columns
     ]
-    return max(alike, default=(0.0, "..."))[1] if alike and max(alike)[0] >= ALIKE else "..."
+    return max(alike)[1] if alike and max(alike)[0] >= ALIKE else None
 
 
 def _opposite(part: str, column: str) -> bool:

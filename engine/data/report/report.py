@@ -8,14 +8,15 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from engine.data.report import text
-from engine.data.report.tallies import PERCENTILES, LengthBias, Notice, SourceReport, Tally
+from engine.data.report.tallies import BINS, PERCENTILES, LengthBias, Notice, SourceReport, Tally
 
 
 @dataclass(slots=True)
 class Report:
     """The whole account. Rows that repeat another one exactly are kept, and counted as `duplicates`.
 
-    lengths: tokens before cutting, of all pairs that were tokenised, by part and percentile. text_for_chat: pairs of
+    lengths: tokens before cutting, of all pairs that were tokenised, by part and percentile. histograms: how many of
+    them fall into each of `BINS` equal bins from 0 to the p99 of the part. text_for_chat: pairs of
     plain text for a model with a chat template. tools_lost: pairs with tools that the template does not show.
     notices: what happened on the way, besides the rows.
     """
@@ -32,6 +33,7 @@ class Report:
     cut: dict[str, Tally] = field(default_factory=dict)
     duplicates: Tally = field(default_factory=Tally)
     lengths: dict[str, dict[str, int]] = field(default_factory=dict)
+    histograms: dict[str, list[int]] = field(default_factory=dict)
     length_bias: LengthBias = field(default_factory=LengthBias)
     text_for_chat: Tally = field(default_factory=Tally)
     tools_lost: Tally = field(default_factory=Tally)
@@ -82,6 +84,12 @@ def percentiles(lengths: npt.NDArray[np.int32]) -> dict[str, int]:
         return dict.fromkeys(PERCENTILES, 0)
     values = np.percentile(lengths, list(PERCENTILES.values()), method="inverted_cdf")
     return {name: int(value) for name, value in zip(PERCENTILES, values, strict=True)}
+
+
+def histogram(lengths: npt.NDArray[np.int32]) -> list[int]:
+    """[BINS] counts of the lengths in equal bins from 0 to their p99; the few beyond it are left out."""
+    last = max(1, percentiles(lengths)["p99"])
+    return [int(count) for count in np.histogram(lengths, BINS, (0, last))[0]]
 
 
 def length_bias(chosen: npt.NDArray[np.int32], rejected: npt.NDArray[np.int32]) -> LengthBias:

@@ -29,6 +29,9 @@ CUT: Mapping[str, str] = {
     "rejected": "rejected completions lost their end",
 }
 PERCENTILES = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
+BINS = 12
+"""Of a histogram of lengths."""
+
 PLACES = 20
 """Places remembered for each reason; the rest is only counted."""
 

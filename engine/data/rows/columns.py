@@ -32,4 +32,12 @@ def _missing(row: Row, columns: Mapping[str, str]) -> UnusableError:
     found = ", ".join(list(row.fields)[:SHOWN]) or "none"
     hint = f'Did you mean "{near[0]}"?' if near else f"Columns here: {found}."
     text = one_line(f'{row.where}: there is no column "{column}", which `columns` names for {name}. {hint}')
-    return UnusableError("data.column_missing", text, where=row.where, column=column, name=name, near=near)
+    return UnusableError(
+        "data.column_missing",
+        text,
+        where=row.where,
+        column=column,
+        name=name,
+        near=near,
+        columns=list(row.fields),
+    )
