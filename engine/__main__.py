@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.arguments import Parser
 from engine.exits import EngineError, Exit, UsageError
-from engine.process import ProcessId, parent_death_signal
+from engine.process import parent_death_signal, process_id
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
 from engine.sanitize import brief, visible
@@ -48,6 +48,10 @@ def _carry_out(verb: str, rest: Sequence[str]) -> Exit:
             from engine.data.command import main as data
 
             return data(rest)
+        case "preview":
+            from engine.preview.command import main as preview
+
+            return preview(rest)
         case _:
             from engine.export.export import main as export
 
@@ -76,7 +80,7 @@ def _drop_output() -> None:
 
 def _parse(argv: list[str]) -> tuple[str, list[str]]:
     parser = Parser(prog="python -m engine", description=__doc__)
-    parser.add_argument("verb", choices=["run", "rank", "data", "export"])
+    parser.add_argument("verb", choices=["run", "rank", "data", "preview", "export"])
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="the verb's own arguments")
     parsed = parser.parse_args(argv)
     return parsed.verb, parsed.rest
@@ -86,7 +90,7 @@ def _run(argv: Sequence[str]) -> Exit:
     """Supervise a run to its end."""
     parser = Parser(prog="python -m engine run", description="Supervise a run to its end.")
     parser.add_argument("directory", type=Path, help="the run directory")
-    parser.add_argument("--owner", type=_process, help="PID:START of the process whose death stops the run")
+    parser.add_argument("--owner", type=process_id, help="PID:START of the process whose death stops the run")
     parsed = parser.parse_args(argv)
     from engine.supervise import supervise
 
@@ -110,11 +114,6 @@ def _run_dir(path: Path) -> RunDir:
     if not run.config.is_file():
         raise UsageError("run.unknown", f"{run.root} is no run directory: it has no {run.config.name}")
     return run
-
-
-def _process(text: str) -> ProcessId:
-    pid, _, start_time = text.partition(":")
-    return ProcessId(int(pid), float(start_time))
 
 
 if __name__ == "__main__":

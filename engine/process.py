@@ -32,6 +32,12 @@ class ProcessId:
         return is_alive(self.pid, self.start_time)
 
 
+def process_id(text: str) -> ProcessId:
+    """The process that an argument names as PID:START. Raises ValueError."""
+    pid, _, started = text.partition(":")
+    return ProcessId(int(pid), float(started))
+
+
 def start_time(pid: int) -> float | None:
     """Seconds from boot to the start of a process; None when it is gone or a zombie.
 
