@@ -95,7 +95,12 @@ def _said(key: str, params: Mapping[str, Any]) -> str | None:
 
 
 def _word(name: str, value: Any) -> Any:
-    """A param as it stands in a sentence."""
+    """A param as it stands in a sentence; a mapping is what a data report counts by reason."""
+    if isinstance(value, Mapping):
+        reasons = catalogue(language())
+        return "；".join(
+            f"{reasons.get(f'report.{name}.{key}', key)} × {count}" for key, count in value.items()
+        )
     if isinstance(value, list | tuple):
         return _listed(name, [str(_word(name, entry)) for entry in value])
     if isinstance(value, str):

@@ -93,8 +93,8 @@ def _sentence(details: ErrorDetails, key: KeyPath, field: FieldInfo | None) -> M
     if kind == "missing":
         text = f"missing. {field.description or 'Every config needs this table.'}"
         return Message(text, "missing", {"field": ".".join(_table(key))})
-    if kind in _LIMITS:
-        text = f"{_LIMITS[kind](limits)}, found {shown(value)}"
+    if kind in LIMITS:
+        text = f"{LIMITS[kind](limits)}, found {shown(value)}"
         return Message(text, kind, {**limits, "found": found(value)})
     if kind == "too_short":
         table = ".".join(map(str, key))
@@ -102,7 +102,7 @@ def _sentence(details: ErrorDetails, key: KeyPath, field: FieldInfo | None) -> M
     return _wrong_type(field, key, value)
 
 
-_LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda limits: f"must be greater than {limits['gt']:g}",
     "greater_than_equal": lambda limits: f"must be at least {limits['ge']:g}",
     "less_than": lambda limits: f"must be less than {limits['lt']:,}",

@@ -85,7 +85,11 @@ def require_enough(report: Report, pairs_per_step: int) -> None:
     if report.kept == 0:
         reasons = "; ".join(f"{tally.count:,} {DROPPED[name]}" for name, tally in report.dropped.items())
         text = f"None of the {report.rows:,} rows can be trained on: {reasons or 'there are none'}."
-        raise UnusableError("data.nothing_left", text, rows=report.rows, reasons=reasons)
+        counts = {name: tally.count for name, tally in report.dropped.items()}
+        case = "" if counts else "empty"
+        raise UnusableError(
+            "data.nothing_left", text, rows=report.rows, reasons=reasons, dropped=counts, case=case
+        )
     if report.train < pairs_per_step:
         held = f" ({report.eval:,} more are held out for evaluation)" if report.eval else ""
         text = (

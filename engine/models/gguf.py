@@ -36,7 +36,7 @@ def load_gguf_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     """The tokenizer inside a GGUF file, splitting text as its vocabulary was learned."""
     metadata = read_header(path).metadata
     if "tokenizer.ggml.model" not in metadata:
-        raise UnusableError("model.no_tokenizer", f"{path}: this GGUF file has no tokenizer.", path=str(path))
+        raise UnusableError("model.no_tokenizer", f"{path}: this GGUF file has no tokenizer.", id=str(path))
     tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast.from_pretrained(
         str(path.parent), gguf_file=path.name, trust_remote_code=False
     )

@@ -91,6 +91,8 @@ def _weights(tensor: GgufTensor, header: GgufHeader, config: LlamaConfig) -> tor
         raise UnusableError(
             "model.broken_file",
             f"{header.path}: the file ends inside {tensor.name}. Download it again.",
+            id=str(header.path.parent),
+            file=header.path.name,
             path=str(header.path),
         )
     weights = dequantize(raw.reshape(*rows, columns), kind)

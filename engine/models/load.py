@@ -110,12 +110,14 @@ def loading(resolved: ResolvedModel, what: str) -> Iterator[None]:
             "model.missing_package",
             f"The {what} of {resolved.id} needs a package that is not installed: {_first_line(error)}",
             id=resolved.id,
+            detail=_first_line(error),
         ) from error
     except Exception as error:
         raise UnusableError(
             f"model.bad_{what}",
             f"The {what} of {resolved.id} cannot be loaded: {_first_line(error)}",
             id=resolved.id,
+            detail=_first_line(error),
         ) from error
 
 

@@ -149,7 +149,11 @@ def _read_config(path: Path, model: Model, bare: str, repo: Repo | None) -> Mapp
         raise _unusable("model.no_config", text.strip(), model) from error
     except (OSError, ValueError) as error:
         raise _unusable(
-            "model.bad_config", f"{bare}: config.json cannot be read ({error}).", model
+            "model.bad_config",
+            f"{bare}: config.json cannot be read ({error}).",
+            model,
+            case="unreadable",
+            detail=str(error),
         ) from error
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise _unusable("model.bad_config", f'{bare}: config.json names no "model_type".', model)
@@ -185,6 +189,8 @@ def _check_architecture(config: Mapping[str, Any], model: Model, bare: str) -> N
             f'{bare} is of type "{kind}", which transformers does not know; it ships its own Python code '
             f"({one_line(file)}.py). Read that code, and if you trust its authors set trust_remote_code = true.",
             model,
+            kind=kind,
+            file=f"{file}.py",
         )
     known = kind in CONFIG_MAPPING_NAMES
     raise _unusable(
@@ -196,6 +202,7 @@ def _check_architecture(config: Mapping[str, Any], model: Model, bare: str) -> N
             else "which this transformers does not know. A newer one may: pip install -U transformers."
         ),
         model,
+        kind=kind,
     )
 
 
@@ -222,7 +229,8 @@ def _check_weights(folder: Path, names: Sequence[str], model: Model, bare: str, 
         if problem:
             force = " --force-download" if path.is_file() else ""
             way_out = f"Run `{repo.download}{force}`." if repo else "Download the model again."
-            raise _unusable("model.broken_file", f"{bare}: {name} is unusable: {problem}. {way_out}", model)
+            text = f"{bare}: {name} is unusable: {problem}. {way_out}"
+            raise _unusable("model.broken_file", text, model, file=name)
 
 
 def weight_files(folder: Path, model: Model, bare: str, repo: Repo | None = None) -> list[str]:
@@ -232,7 +240,8 @@ def weight_files(folder: Path, model: Model, bare: str, repo: Repo | None = None
             weight_map = _json(folder / INDEX)["weight_map"]
             return sorted({str(Path(name).name) for name in weight_map.values()})
         except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise _unusable("model.broken_file", f"{bare}: {INDEX} is not a weights index.", model) from error
+            text = f"{bare}: {INDEX} is not a weights index."
+            raise _unusable("model.broken_file", text, model, file=INDEX) from error
     if (folder / SINGLE).is_file() or (repo and SINGLE in repo_files(repo)):
         return [SINGLE]
     instead = _instead(_listed(folder, repo), repo)
@@ -273,5 +282,5 @@ def _some(names: Sequence[str]) -> str:
     return one_line(", ".join(names[:3]) + (", ..." if len(names) > 3 else ""))
 
 
-def _unusable(code: str, text: str, model: Model) -> UnusableError:
-    return UnusableError(code, text, id=model.id)
+def _unusable(code: str, text: str, model: Model, **params: str) -> UnusableError:
+    return UnusableError(code, text, id=model.id, **params)

@@ -39,7 +39,9 @@ def detect(rows: Sequence[Fields], place: str, formats: Sequence[Format] = FORMA
 
 def _refused(entry: Format, place: str, columns: list[str]) -> UnusableError:
     text = one_line(f"{place}: {entry.refusal}")
-    return UnusableError("data.format_refused", text, place=place, format=entry.name, columns=columns)
+    return UnusableError(
+        "data.format_refused", text, place=place, format=entry.name, columns=columns, detail=entry.refusal
+    )
 
 
 def _none_fits(seen: Sequence[Fields], place: str, formats: Sequence[Format]) -> UnusableError:
