@@ -112,10 +112,11 @@ def _events(file: BinaryIO, start: int, end: int) -> Iterator[dict[str, Any]]:
 
 def _take(points: list[Point], event: dict[str, Any]) -> None:
     """Add a step; one that lies behind takes back those after it, as a resume does."""
+    step = step_of(event)
     match event:
-        case {"type": "resume", "from_step": int(step)}:
-            _forget(points, step)
-        case {"type": "step"} if (step := step_of(event)) is not None:
+        case {"type": "resume", "from_step": int(from_step)}:
+            _forget(points, from_step)
+        case {"type": "step"} if step is not None:
             _forget(points, step - 1)
             points.append(
                 Point(

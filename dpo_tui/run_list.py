@@ -90,7 +90,7 @@ class RunList:
 
     def _with_curve(self, row: RunRow) -> RunRow:
         _, curve = self._curves.get(row.root, ((), None))
-        if curve is None or not curve.points:
+        if curve is None or not curve.points or row.state == "broken":
             return row
         return replace(
             row,

@@ -17,7 +17,7 @@ _GLYPHS = {
 }
 _STYLES = {
     "●": "$accent",
-    "○": "$text-muted",
+    "○": "dim",
     "✓": "$success",
     "✗": "$error",
     "■": "$warning",
@@ -32,7 +32,7 @@ def glyph(state: str) -> str:
 
 def style(state: str) -> str:
     """The style of a state: a variable of the theme."""
-    return _STYLES.get(glyph(state), "$text-muted")
+    return _STYLES.get(glyph(state), "dim")
 
 
 def word(state: str) -> str:
