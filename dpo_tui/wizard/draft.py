@@ -1,7 +1,7 @@
 """The config being made: a person's text, edited key by key, and what is still wrong with it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Self
@@ -34,7 +34,15 @@ class Draft:
     Nothing is written before `save`, and what was not changed keeps its bytes and comments.
     """
 
-    def __init__(self, document: TomlDocument, *, path: Path | None, template: str | None) -> None:
+    def __init__(
+        self,
+        document: TomlDocument,
+        *,
+        path: Path | None,
+        template: str | None,
+        preset: "Preset | None" = None,
+    ) -> None:
+        self._preset = preset
         self.path = path
         """The file it was read from or saved to."""
         self.template = template
@@ -46,14 +54,17 @@ class Draft:
         self._restart(document)
 
     @classmethod
-    def from_template(cls, name: str) -> Self:
-        """A new config. Raises UsageError for a template there is none of."""
-        return cls(_template(name), path=None, template=name)
+    def from_template(cls, name: str, preset: "Preset | None" = None) -> Self:
+        """A new config; `preset` fills in what nobody had to choose, like a free name, in this template and the next.
+
+        Raises UsageError for a template there is none of.
+        """
+        return cls(_template(name), path=None, template=name, preset=preset)
 
     @classmethod
-    def from_file(cls, path: Path) -> Self:
+    def from_file(cls, path: Path, preset: "Preset | None" = None) -> Self:
         """The config at `path`, whatever its values. Raises ConfigError for what is not even TOML."""
-        return cls(TomlDocument.read(path), path=path, template=None)
+        return cls(TomlDocument.read(path), path=path, template=None, preset=preset)
 
     @property
     def text(self) -> str:
@@ -191,6 +202,8 @@ class Draft:
         self._document = document
         self._values = document.unwrap()
         self._faults_of = None
+        if self._preset is not None and self.path is None:
+            self._preset(self)
         self.settle()
 
     def _find_faults(self) -> Iterator[Fault]:
@@ -212,6 +225,9 @@ class Draft:
                 yield from values.items()
         if own or _at(now, "run.name") != _at(self._settled, "run.name"):
             yield "run.name", self.name
+
+
+Preset = Callable[[Draft], None]
 
 
 def _template(name: str) -> TomlDocument:

