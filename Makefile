@@ -35,8 +35,9 @@ docs: $(READY) ## Write the pages and the schema that come from the code
 	$(BIN)/python docs/generate.py
 	$(BIN)/dpo-tui schema > $(VENV)/schema.json && mv $(VENV)/schema.json templates/dpo-tui.schema.json
 
-screenshots: $(READY) ## Draw the command line as it is, into screenshots/
+screenshots: $(READY) ## Draw every screen and command as it is, into screenshots/; trains for some minutes
 	$(BIN)/python screenshots/draw.py
+	$(BIN)/python screenshots/app.py
 
 bench-trl: $(READY) ## Compare 20 steps with TRL's DPOTrainer: make bench-trl DATA=pairs.json
 	$(BIN)/pip install --quiet --constraint requirements.lock -e ".[bench]"

@@ -1,7 +1,9 @@
 """The app: which screen is on, in which colours, and how it is left. It owns no run: its end changes none."""
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +24,8 @@ from engine.rundir.control import Control
 from engine.rundir.paths import RunDir
 
 HANGUPS = (signal.SIGTERM, signal.SIGHUP)
+LEAVING_SECONDS = 3.0
+"""Leaving takes one; a write to a terminal that was closed may wait for ever."""
 
 
 class DpoApp(App[int]):
@@ -89,6 +93,10 @@ class DpoApp(App[int]):
             self.open_wizard(config)
 
     def _hung_up(self, number: int) -> None:
+        """Leave in good order; where the terminal takes no more writes, without it: nothing depends on this process."""
+        last_resort = threading.Timer(LEAVING_SECONDS, os._exit, [128 + number])
+        last_resort.daemon = True
+        last_resort.start()
         self.exit(128 + number)
 
     def open_home(self) -> None:
