@@ -41,6 +41,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Every error a person can act on ends here: its text on stderr, its exit code to the shell."""
     from dpo_tui.display import give_up, talk
+    from dpo_tui.text.explain import error_text
 
     try:
         try:
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         talk(_complaint(error))
         sys.exit(error.exit_code)
     except EngineError as error:
-        talk(error.text)
+        talk(error_text(error))
         sys.exit(error.exit)
     except OSError as error:
         sys.exit(give_up(error))
@@ -99,11 +100,21 @@ def root(
     detach: Annotated[
         bool, typer.Option("--detach", help="Start the run, print its name, and leave it running.")
     ] = False,
+    lang: Annotated[
+        Literal["en", "zh"] | None,
+        typer.Option(
+            "--lang",
+            help="Language of the screens and of what is said of runs; else DPO_TUI_LANG, the locale.",
+        ),
+    ] = None,
     version: Annotated[  # noqa: ARG001 # its callback prints it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
+    from dpo_tui.start_app import speak
+
     context.obj = runs
+    speak(lang)
     _require_directory()
     if headless is None:
         given = {
@@ -116,7 +127,9 @@ def root(
         return
     if context.invoked_subcommand is not None:
         raise UsageError(
-            "cli.two_commands", f"--headless and {context.invoked_subcommand} do not go together"
+            "cli.two_commands",
+            f"--headless and {context.invoked_subcommand} do not go together",
+            verb=context.invoked_subcommand,
         )
     from dpo_tui.headless import launch
 
@@ -178,10 +191,11 @@ def new(
 def validate(config: ConfigPath, overrides: Overrides = None) -> None:
     """Check a config: every problem at once, with its line."""
     from dpo_tui.display import talk
+    from dpo_tui.text import t
     from engine.config.load import load_config
 
     load_config(config, overrides or ())
-    talk(f"{one_line(str(config))}: no problems found")
+    talk(t("command.valid", path=one_line(str(config))))
 
 
 @app.command()

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from dpo_tui.text import has, t
+from dpo_tui.text.explain import explain
 from engine.exits import Exit
 from engine.sanitize import brief, one_line, visible
 
@@ -20,6 +22,7 @@ _PLAIN_SECONDS = 10.0
 _WIDE_ENOUGH_FOR_ALL_METRICS = 86
 _WIDE_ENOUGH_FOR_A_BAR = 112
 _METRICS = {"loss": "loss", "rewards/margins": "margin", "rewards/accuracies": "accuracy"}
+"""The metrics shown, with the catalogue's name of each."""
 
 Event = Mapping[str, Any]
 
@@ -79,10 +82,11 @@ class PlainLines:
         line = lasting_line(event)
         if event["type"] == "phase" and event.get("state") == "start":
             self._total = _whole(event.get("total")) if event.get("phase") == "train" else self._total
-            line = str(event.get("phase"))
+            line = _phase_word(str(event.get("phase")))
         elif event["type"] == "step" and time.monotonic() - self._last >= _PLAIN_SECONDS:
             self._last = time.monotonic()
-            line = f"step {_count(_whole(event.get('step')), self._total)}  {metrics(event)}"
+            count = _count(_whole(event.get("step")), self._total)
+            line = t("stream.step", count=count, metrics=metrics(event))
         if line:
             _write(sys.stdout, visible(line))
 
@@ -100,7 +104,7 @@ class CalmProgress:
         self._from_step = 0
         self._print = _rich_printer(self._progress)
         self._starting: TaskID | None = self._progress.add_task(
-            "starting …", total=None, count="", metrics="", eta=""
+            t("stream.starting"), total=None, count="", metrics="", eta=""
         )
         self._progress.start()
 
@@ -143,10 +147,10 @@ class CalmProgress:
             )  # what was done before says nothing of the speed
             count = _count(begun, total) if total else ""
             self._tasks[phase] = self._progress.add_task(
-                one_line(phase), total=total, completed=begun, count=count, metrics="", eta=""
+                one_line(_phase_word(phase)), total=total, completed=begun, count=count, metrics="", eta=""
             )
         task = self._tasks[phase]
-        self._progress.update(task, total=total, completed=done, eta="eta" if total else "")
+        self._progress.update(task, total=total, completed=done, eta=t("stream.eta") if total else "")
         if done is not None:
             self._progress.update(task, count=_count(done, total))
         if shown is not None:
@@ -157,21 +161,21 @@ def lasting_line(event: Event) -> str | None:
     """The line that stays of an event, unsanitized; None for an event that leaves none."""
     match event:
         case {"type": "eval"}:
-            return f"eval   step {event.get('step')}  {metrics(event)}"
+            return t("stream.eval", step=event.get("step"), metrics=metrics(event))
         case {"type": "save"}:
-            damaged = "" if event.get("verified") in (True, None) else "  NOT VERIFIED"
-            return f"saved  step {event.get('step')}  {event.get('path')}{damaged}"
+            line = t("stream.save", step=event.get("step"), path=event.get("path"))
+            return line if event.get("verified") in (True, None) else f"{line}  {t('stream.unverified')}"
         case {"type": "data", "report": {"rows": rows, "train": train, "eval": held_out}}:
-            return f"data   {rows} rows: {train} pairs to train on, {held_out} to evaluate on"
+            return t("stream.data", rows=rows, train=train, held_out=held_out)
         case {"type": "gates", "gates": list(gates)}:
-            return f"gates  step {event.get('step')}  {'; '.join(map(_gate, gates))}"
+            return t("stream.gates", step=event.get("step"), gates="; ".join(map(_gate, gates)))
         case {"type": "export"}:
-            proved = ", verified in a fresh process" if isinstance(event.get("proof"), dict) else ""
-            return f"exported to {event.get('path')}{proved}"
+            proved = isinstance(event.get("proof"), dict)
+            return t("stream.export.verified" if proved else "stream.export", path=event.get("path"))
         case {"type": "warning"}:
-            return f"warning: {event.get('text')}"
+            return t("stream.warning", text=_explained(event))
         case {"type": "resume"}:
-            return f"resumed from step {event.get('from_step')} (attempt {event.get('attempt')})"
+            return t("stream.resume", step=event.get("from_step"), attempt=event.get("attempt"))
         case _:
             return None
 
@@ -180,16 +184,29 @@ def _gate(verdict: Any) -> str:
     """One gate in words: its metric, its value, its limit."""
     match verdict:
         case {"gate": str(gate), "limit": float() | int() as limit, "value": value, "passed": passed}:
-            found = f"{value:.4g}" if isinstance(value, float | int) else "not measured"
-            return f"{gate} {limit:g}: {found}, {'passed' if passed is True else 'MISSED'}"
+            found = f"{value:.4g}" if isinstance(value, float | int) else t("stream.gate.unmeasured")
+            verdict = t("stream.gate.passed" if passed is True else "stream.gate.missed")
+            return t("stream.gate", gate=gate, limit=limit, found=found, verdict=verdict)
         case _:
             return "?"
 
 
 def metrics(event: Event, wanted: Collection[str] = _METRICS) -> str:
     """Loss, margin and accuracy of an event, as far as it has them and they are `wanted`."""
-    found = [(_METRICS[name], event.get(name)) for name in wanted]
+    found = [(t(f"stream.metric.{_METRICS[name]}"), event.get(name)) for name in wanted]
     return "  ".join(f"{label} {value:.4g}" for label, value in found if isinstance(value, int | float))
+
+
+def _phase_word(phase: str) -> str:
+    """A phase for people; one of another version is called as it calls itself."""
+    key = f"stream.phase.{phase}"
+    return t(key) if has(key) else phase
+
+
+def _explained(event: Event) -> str:
+    params = event.get("params")
+    text, code = str(event.get("text")), str(event.get("code"))
+    return explain(code, text, params if isinstance(params, dict) else {})
 
 
 def _rich_progress() -> "Progress":

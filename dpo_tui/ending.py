@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dpo_tui.display import metrics, talk
-from dpo_tui.runs import effective_state, read_final, standing
+from dpo_tui.runs import effective_state, read_final, reason_text, resume_command, standing
+from dpo_tui.text import t
 from engine.exits import Exit
 from engine.launch.verdict import exit_of, log_end
 from engine.rundir.checkpoints import CheckpointIndex
@@ -37,13 +38,15 @@ def ending_of(run: RunDir, process: subprocess.Popen[bytes] | None) -> Ending:
     status = (read_final(run) if process is not None else effective_state(run)) if ours else None
     if status is not None and status.final:
         code = exit_of(Exit.TRAINING_FAILED if status.exit_code is None else status.exit_code)
-        return Ending(code, status.state, status.reason.text if status.reason else "")
+        return Ending(code, status.state, reason_text(status))
     returned = process.returncode if process is not None else None
     log = log_end(run.train_log, 0)
     if returned is not None and returned > 0:
         return Ending(exit_of(returned), "failed", log)
-    how = f"killed by {signal.Signals(-returned).name}" if returned else "gone"
-    text = f"its supervisor is {how} and left no word (log: {run.train_log})\n{log}".rstrip()
+    how = t("command.no_word.gone")
+    if returned:
+        how = t("command.no_word.killed", name=signal.Signals(-returned).name)
+    text = t("command.no_word", how=how, log=run.train_log, lines=log).rstrip()
     return Ending(Exit.TRAINING_FAILED, "failed", text)
 
 
@@ -51,9 +54,16 @@ def announce(run: RunDir, ending: Ending) -> Exit:
     """Say on stderr how the run ended and what can be done next; returns its exit code."""
     talk(standing(run, ending.state, ending.text))
     summary = read_json(run.summary_json) or {}
-    for label, value in _facts(run, ending, summary).items():
-        talk(f"  {label + ':':<9}{value}")
+    for name, value in _facts(run, ending, summary).items():
+        talk(f"  {_padded(t(f'command.fact.{name}'))}{value}")
     return ending.code
+
+
+def _padded(label: str) -> str:
+    """As wide as all labels: a Chinese letter takes two cells."""
+    from rich.cells import cell_len
+
+    return label + " " * (9 - cell_len(label))
 
 
 def _facts(run: RunDir, ending: Ending, summary: dict[str, Any]) -> dict[str, str]:
@@ -62,20 +72,25 @@ def _facts(run: RunDir, ending: Ending, summary: dict[str, Any]) -> dict[str, st
         AttributeError, KeyError, TypeError
     ):  # a summary of another version may be shaped otherwise
         if train := summary.get("train"):
-            facts["train"] = f"step {train['step']}  {metrics(train)}"
+            facts["train"] = _at_step(train)
         measured = summary.get("eval") or {}
         last, best = measured.get("final"), measured.get("best")
         if last:
-            facts["eval"] = f"step {last['step']}  {metrics(last)}"
+            facts["eval"] = _at_step(last)
         if best and best != last:
-            facts["best"] = f"step {best['step']}  {metrics(best)}"
+            facts["best"] = _at_step(best)
     facts["run"] = str(run.root)
     if ending.state == "done" and summary:
         exported = summary.get("export")
-        facts["export"] = str(exported or f"none yet; dpo-tui export {shlex.quote(str(run.root))}")
+        command = f"dpo-tui export {shlex.quote(str(run.root))}"
+        facts["export"] = str(exported or t("command.fact.no_export", command=command))
     elif ending.state != "done" and _worth_resuming(run, ending, summary):
-        facts["resume"] = f"dpo-tui --headless {shlex.quote(str(run.config))} --resume"
+        facts["resume"] = resume_command(run)
     return facts
+
+
+def _at_step(measured: dict[str, Any]) -> str:
+    return t("command.fact.at_step", step=measured["step"], metrics=metrics(measured))
 
 
 def _worth_resuming(run: RunDir, ending: Ending, summary: dict[str, Any]) -> bool:

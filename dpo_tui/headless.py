@@ -17,6 +17,7 @@ from dpo_tui.display import choose_display, prints_json, say, talk
 from dpo_tui.ending import announce, ending_of
 from dpo_tui.runs import effective_state
 from dpo_tui.starting import Prepared, create, prepare
+from dpo_tui.text import t
 from engine.config.load import resolved_toml
 from engine.exits import Exit, UsageError
 from engine.launch.local import SupervisorCommand, rank_command, spawn_supervisor, supervisor_command
@@ -28,8 +29,6 @@ from engine.rundir.tail import Tail
 from engine.sanitize import one_line
 
 _POLL_SECONDS = 0.1
-_STOPPING = "stopping; a checkpoint is saved if a step is done; interrupt again to kill the run now"
-_KILLING = "killing the run now"
 
 
 def launch(
@@ -60,9 +59,7 @@ def launch(
     if prepared.done:
         return attach(prepared.run.root, json=json)
     if prepared.export_ignored:
-        talk(
-            f"note: [export] of {prepared.run.config} is used, not the one given; `dpo-tui export` takes any"
-        )
+        talk(t("command.export_ignored", path=prepared.run.config))
     if not prepared.resuming:
         create(prepared)
     if detach:
@@ -77,7 +74,7 @@ def attach(run: Path, *, json: bool = False) -> Exit:
         if prints_json(json=json) or not effective_state(directory).final:
             _follow(directory, lambda: not effective_state(directory).final, offset=0, json=json)
     except KeyboardInterrupt:
-        talk(f"{directory.name} goes on; come back with: dpo-tui attach {shlex.quote(str(directory.root))}")
+        talk(t("command.goes_on", name=directory.name, where=shlex.quote(str(directory.root))))
         return Exit.INTERRUPTED
     return announce(directory, ending_of(directory, None))
 
@@ -87,7 +84,7 @@ def _start_and_follow(run: RunDir, command: SupervisorCommand, *, json: bool) ->
     with _Owner() as owner:
         process = spawn_supervisor(run, owner=True, command=command)
         owner.watch(process)
-        talk(f"{run.name}: {run.root} (log: {run.train_log.name})")
+        talk(t("command.started", name=run.name, root=run.root, log=run.train_log.name))
         _follow(run, owner.waiting, offset=offset, json=json)
         return announce(run, ending_of(run, process))
 
@@ -100,7 +97,7 @@ def _start_and_leave(run: RunDir, command: SupervisorCommand, *, json: bool) -> 
             return announce(run, ending_of(run, process))
         time.sleep(_POLL_SECONDS)
     where = shlex.quote(str(run.root))
-    talk(f"it runs on its own; follow it with: dpo-tui attach {where}\nstop it with: dpo-tui stop {where}")
+    talk(t("command.detached", where=where))
     say(jsonlib.dumps({"name": run.name, "path": str(run.root)}) if json else run.name)
     return Exit.DONE
 
@@ -134,7 +131,7 @@ class _Owner:
         self._process: subprocess.Popen[bytes] | None = None
         self._heard = 0
         self._first: int | None = None
-        self._notices: list[str] = []  # a handler must not write: it may have interrupted a write
+        self._notices: list[str] = []  # keys: a handler must not write, it may have interrupted a write
 
     def __enter__(self) -> "_Owner":
         self._before = {number: signal.signal(number, self._hear) for number in _passed_on()}
@@ -153,7 +150,7 @@ class _Owner:
     def waiting(self) -> bool:
         """Whether the supervisor still runs; says what became of the signals since the last call."""
         while self._notices:
-            talk(self._notices.pop(0))
+            talk(t(self._notices.pop(0)))
         if self._process is None:
             return False
         reap_strays({self._process.pid})
@@ -163,7 +160,7 @@ class _Owner:
         self._heard += 1
         self._first = self._first or number
         kill = self._heard > 1 and number == signal.SIGINT
-        self._notices.append(_KILLING if kill else _STOPPING)
+        self._notices.append("command.killing" if kill else "command.stopping")
         if self._process is not None:
             self._process.send_signal(signal.SIGINT if kill else _request(number))
 

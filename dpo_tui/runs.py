@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from dpo_tui.display import say, talk
+from dpo_tui.text import t
+from dpo_tui.text.explain import explain
 from engine.config.local import absolute
 from engine.exits import Exit, UsageError
 from engine.rundir.checkpoints import CheckpointIndex
@@ -119,9 +121,22 @@ def resume_command(run: RunDir) -> str:
 
 def standing(run: RunDir, state: State, text: str) -> str:
     """How a run stands, as a sentence: the state, unless the reason names it already."""
-    if state == "stopped" and re.search(r"\bstopped\b", text):
-        return f"{run.name}: {text}"
-    return f"{run.name} {'' if state == 'failed' else 'is '}{state}{': ' if text else ''}{text}"
+    if state == "stopped" and re.search(r"\bstopped\b|停止", text):
+        return t("command.standing.reason", standing=run.name, text=text)
+    key = "command.standing.failed" if state == "failed" else "command.standing"
+    stands = t(key, name=run.name, state=state_word(state))
+    return t("command.standing.reason", standing=stands, text=text) if text else stands
+
+
+def state_word(state: State) -> str:
+    """The state for people."""
+    return t(f"command.state.{state}")
+
+
+def reason_text(status: Status) -> str:
+    """Why a run ended, for people; empty where there is no reason."""
+    reason = status.reason
+    return explain(reason.code, reason.text, reason.params) if reason else ""
 
 
 def show(runs_dir: Path | None, *, json: bool) -> Exit:
@@ -132,11 +147,12 @@ def show(runs_dir: Path | None, *, json: bool) -> Exit:
     if json:
         say(jsonlib.dumps([_as_json(run, status) for run, status in listed], indent=2))
     elif listed:
-        table = [("NAME", "STATE", "STEP", "HEARD", "REASON"), *(_row(*entry) for entry in listed)]
+        head = tuple(t(f"command.table.{name}") for name in ("name", "state", "step", "heard", "reason"))
+        table = [head, *(_row(*entry) for entry in listed)]
         for line in _aligned(table, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
             say(line)
     else:
-        talk(f"no runs in {base}")
+        talk(t("command.no_runs", base=base))
     return Exit.DONE
 
 
@@ -145,15 +161,15 @@ def stop(run: Path, *, wait: bool) -> Exit:
     directory = RunDir(run)
     status = effective_state(directory)
     if status.final:
-        talk(f"{directory.name} is not running: it is {status.state}")
+        talk(t("command.not_running", name=directory.name, state=state_word(status.state)))
         return Exit.DONE
     Control(directory.control_dir).request_stop()
     if not wait:
-        talk(f"{directory.name} will save a checkpoint and stop; `dpo-tui attach {directory.name}` shows it")
+        talk(t("command.will_stop", name=directory.name))
         return Exit.DONE
     while not (status := effective_state(directory)).final:
         time.sleep(_POLL_SECONDS)
-    talk(standing(directory, status.state, status.reason.text if status.reason else ""))
+    talk(standing(directory, status.state, reason_text(status)))
     return Exit.TRAINING_FAILED if status.state == "failed" else Exit.DONE
 
 
@@ -180,15 +196,16 @@ def _as_json(run: RunDir, status: Status) -> dict[str, Any]:
 def _row(run: RunDir, status: Status) -> tuple[str, ...]:
     step = status.step or CheckpointIndex(run.checkpoints_dir).latest() or 0
     steps = f"{step}/{status.total}" if status.total is not None else str(step or "-")
-    reason = status.reason.text.splitlines()[0] if status.reason and status.reason.text else ""
-    return one_line(run.name), status.state, steps, _ago(time.time() - _last_heard(run)), one_line(reason)
+    reason = next(iter(reason_text(status).splitlines()), "")
+    heard = _ago(time.time() - _last_heard(run))
+    return one_line(run.name), state_word(status.state), steps, heard, one_line(reason)
 
 
 def _ago(seconds: float) -> str:
     for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= length:
-            return f"{int(seconds // length)} {unit} ago"
-    return "now"
+            return t(f"command.ago.{unit}", count=int(seconds // length))
+    return t("command.ago.now")
 
 
 def _aligned(rows: Sequence[Sequence[str]], width: int | None) -> Iterable[str]:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from dpo_tui.display import talk
 from dpo_tui.settings import load_settings
-from dpo_tui.text import choose, use
+from dpo_tui.text import choose, t, use
+from dpo_tui.text.explain import error_text
+from engine.exits import UsageError
 
 
 def has_screen() -> bool:
@@ -29,5 +31,9 @@ def run_app(runs_dir: Path, *, run: Path | None = None, config: Path | None = No
 
 
 def speak(language: str | None) -> None:
-    """Choose the language for this process."""
-    use(choose(language, load_settings().language))
+    """Choose the language for this process. Settings that are wrong stop no command: they are told of."""
+    try:
+        use(choose(language, load_settings().language))
+    except UsageError as error:
+        use(choose(language, None))
+        talk(t("command.settings_wrong", problem=error_text(error)))

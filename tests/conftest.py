@@ -19,3 +19,12 @@ settings.load_profile("repeatable")
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test finds, or leaves, prepared pairs and reference log-probabilities in anybody's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def in_english(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's settings and nobody's locale choose the language of a test."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    for name in ("DPO_TUI_LANG", "DPO_TUI_SETTINGS"):
+        monkeypatch.delenv(name, raising=False)

@@ -51,6 +51,7 @@ def test_help_names_every_command_and_option(tmp_path: Path) -> None:
         "--dry-run",
         "--resume",
         "--detach",
+        "--lang",
         "--version",
     ]
     verbs = ["templates", "new", "validate", "schema", "data", "runs", "attach", "stop", "export"]
