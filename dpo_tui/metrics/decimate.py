@@ -19,40 +19,35 @@ def decimate(x: NDArray[np.int64] | Values, y: Values, columns: int, low: float,
     """
     first = max(0, int(np.searchsorted(x, low, side="left")) - 1)
     last = min(len(x), int(np.searchsorted(x, high, side="right")) + 1)
-    x, y = x[first:last].astype(np.float64), y[first:last]
+    x, y = x[first:last], y[first:last]
     finite = np.isfinite(y)
-    gaps = np.cumsum(~finite)[finite]
-    x, y = x[finite], y[finite]
+    gaps = np.zeros(0, np.int64)
+    if not finite.all():
+        gaps, x, y = np.cumsum(~finite)[finite], x[finite], y[finite]
     if len(x) > 2 * columns:
-        kept = extremes(y, column_of(x, columns, low, high))
-        x, y, gaps = x[kept], y[kept], gaps[kept]
+        kept = extremes(y, column_starts(x, columns, low, high))
+        x, y, gaps = x[kept], y[kept], gaps[kept] if len(gaps) else gaps
     cuts = np.flatnonzero(np.diff(gaps)) + 1
-    return [(part, y[start : start + len(part)]) for start, part in _parts(x, cuts)] if len(x) else []
+    x = x.astype(np.float64)
+    return [(x[start:end], y[start:end]) for start, end in pairwise([0, *cuts, len(x)])] if len(x) else []
 
 
-def column_of(x: Values, columns: int, low: float, high: float) -> NDArray[np.int64]:
-    """The column in which each x lies; what lies outside counts to the nearest one."""
-    scale = columns / (high - low) if high > low else 0.0
-    return np.clip((x - low) * scale, 0, columns - 1).astype(np.int64)
+def column_starts(x: NDArray[np.int64] | Values, columns: int, low: float, high: float) -> NDArray[np.int64]:
+    """Where each column that holds something begins; what lies outside counts to the first and the last one."""
+    inner = low + (high - low) * np.arange(1, columns) / columns
+    starts = np.unique(np.append(0, np.searchsorted(x, inner)))
+    return starts[starts < len(x)]
 
 
-def extremes(y: Values, column: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Indices of the first lowest and the first highest value of each column, ascending. `column` ascends."""
-    starts = column_starts(column)
-    sizes = np.diff(np.append(starts, len(y)))
-    places = np.arange(len(y))
-    found = []
-    for best in (np.minimum, np.maximum):
-        reached = y == np.repeat(best.reduceat(y, starts), sizes)
-        found.append(np.minimum.reduceat(np.where(reached, places, len(y)), starts))
-    return np.unique(np.concatenate(found))
+def extremes(y: Values, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices of the first lowest and the first highest value of each column, ascending.
 
-
-def column_starts(column: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each column that holds something begins."""
-    return np.flatnonzero(np.append(True, np.diff(column) != 0))
-
-
-def _parts(x: Values, cuts: NDArray[np.int64]) -> list[tuple[int, Values]]:
-    edges = [0, *cuts.tolist(), len(x)]
-    return [(start, x[start:end]) for start, end in pairwise(edges)]
+    A loop over the columns: numpy looks at each value twice and copies none, so a long curve costs what a short one
+    does.
+    """
+    found: list[int] = []
+    for start, end in pairwise([*starts.tolist(), len(y)]):
+        part = y[start:end]
+        lowest, highest = start + int(part.argmin()), start + int(part.argmax())
+        found += [lowest] if lowest == highest else sorted((lowest, highest))
+    return np.array(found, np.int64)

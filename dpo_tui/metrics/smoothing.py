@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from dpo_tui.metrics.decimate import column_of, column_starts
+from dpo_tui.metrics.decimate import column_starts
 from dpo_tui.metrics.table import Values
 
 Smoothing = Literal["none", "light", "strong"]
@@ -54,10 +54,12 @@ def smooth(x: NDArray[np.int64] | Values, y: Values, constant: float) -> Values:
 
 def means(x: NDArray[np.int64] | Values, y: Values, columns: int) -> tuple[Values, Values]:
     """Mean place and mean value of each of `columns` equal parts of x: what smoothing needs of a long curve."""
-    finite = np.isfinite(y)
-    places, values = x[finite].astype(np.float64), y[finite]
-    if len(places) <= 2 * columns:
+    if len(x) <= 2 * columns:
         return x.astype(np.float64), y
-    starts = column_starts(column_of(places, columns, places[0], places[-1]))
+    finite = np.isfinite(y)
+    places, values = (x, y) if finite.all() else (x[finite], y[finite])
+    if not len(places):
+        return x[:0].astype(np.float64), y[:0]
+    starts = column_starts(places, columns, float(places[0]), float(places[-1]))
     sizes = np.diff(np.append(starts, len(places)))
     return np.add.reduceat(places, starts) / sizes, np.add.reduceat(values, starts) / sizes
