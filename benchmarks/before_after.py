@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 BUILTIN = "smollm2-135m-instruct"
-NEW_TOKENS = 80
 WIDTH = 100
 GAP = "   "
 PROMPTS = (
@@ -45,28 +44,17 @@ def exported(folder: Path) -> tuple[Any, Any]:
 
 
 def answers(model: Any, tokenizer: Any, prompts: Sequence[str]) -> list[str]:
-    """The most likely answer to each prompt, at most NEW_TOKENS tokens; an answer cut there ends in `…`."""
+    """The most likely answer to each prompt, of a few dozen tokens; an answer cut there ends in `…`."""
     import torch
 
-    model.to(torch.bfloat16).eval()
-    texts = []
-    for prompt in prompts:
-        chat = [{"role": "user", "content": prompt}]
-        inputs = tokenizer.apply_chat_template(
-            chat, add_generation_prompt=True, return_dict=True, return_tensors="pt"
-        )
-        with torch.inference_mode():
-            tokens = model.generate(
-                **inputs,
-                max_new_tokens=NEW_TOKENS,
-                do_sample=False,
-                use_cache=True,  # loading turns it off, for training
-                pad_token_id=tokenizer.eos_token_id,
-            )
-        new = tokens[0, inputs["input_ids"].shape[1] :]
-        text = str(tokenizer.decode(new, skip_special_tokens=True)).strip()
-        texts.append(text if tokenizer.eos_token_id in new.tolist() else text + "…")
-    return texts
+    from engine.export.answers import continued
+
+    model.to(torch.bfloat16)
+    chats = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    ids = [
+        tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False) for chat in chats
+    ]
+    return [continued(model, tokenizer, prompt) for prompt in ids]
 
 
 def printable(text: str) -> str:

@@ -52,8 +52,12 @@ def _carry_out(verb: str, rest: Sequence[str]) -> Exit:
             from engine.preview.command import main as preview
 
             return preview(rest)
+        case "answers":
+            from engine.export.command import answers_main as answers
+
+            return answers(rest)
         case _:
-            from engine.export.export import main as export
+            from engine.export.command import main as export
 
             return export(rest)
 
@@ -80,7 +84,7 @@ def _drop_output() -> None:
 
 def _parse(argv: list[str]) -> tuple[str, list[str]]:
     parser = Parser(prog="python -m engine", description=__doc__)
-    parser.add_argument("verb", choices=["run", "rank", "data", "preview", "export"])
+    parser.add_argument("verb", choices=["run", "rank", "data", "preview", "export", "answers"])
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="the verb's own arguments")
     parsed = parser.parse_args(argv)
     return parsed.verb, parsed.rest
@@ -112,7 +116,8 @@ def _rank(argv: Sequence[str]) -> Exit:
 def _run_dir(path: Path) -> RunDir:
     run = RunDir(path.absolute())
     if not run.config.is_file():
-        raise UsageError("run.unknown", f"{run.root} is no run directory: it has no {run.config.name}")
+        text = f"{run.root} is no run directory: it has no {run.config.name}"
+        raise UsageError("run.unknown", text, run=str(run.root))
     return run
 
 

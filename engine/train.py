@@ -17,6 +17,7 @@ from engine.distributed import make_accelerator, numerics
 from engine.exits import EngineError, Exit, NonFiniteError, StopRequested, UnusableError
 from engine.export.export import export
 from engine.export.folder import export_folder, require_target
+from engine.export.stages import counted
 from engine.export.tokenizer import note_tokenizer
 from engine.gates import pass_gates, require_eval_pairs, require_few_dropped
 from engine.keeper import Keeper
@@ -256,10 +257,9 @@ def export_model(run: RunDir, config: Config, events: EventWriter) -> None:
         push=settings.push,
         private=settings.private,
         verify=settings.verify,
-        progress=progress_of(events, "export"),
+        tell=counted(progress_of(events, "export")),
     )
     for notice in exported.notices:
         events.warning(notice.code, notice.text, **notice.params)
-    proof = exported.proof.to_json() if exported.proof else None
-    events.emit("export", path=str(exported.path), push=settings.push, proof=proof)
+    events.emit("export", push=settings.push, **exported.to_json())
     events.phase("export", "end")

@@ -1,22 +1,19 @@
 """From a checkpoint to an ordinary Hugging Face model: a folder that any tool of the field loads."""
 
-import argparse
 import ctypes
 import gc
 import shlex
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from engine.arguments import Parser
-from engine.config.load import load_config
 from engine.config.local import expanded
 from engine.data.report.tallies import Notice
-from engine.exits import Exit, HubError
+from engine.exits import HubError
 from engine.export.expected import Expected
 from engine.export.files import check_written, write_model, write_words
 from engine.export.folder import export_folder, require_target, reserved, staged
@@ -24,16 +21,10 @@ from engine.export.proof import Proof, prove
 from engine.export.reading import Request
 from engine.export.record import holds, recorded_proof
 from engine.export.source import Checkpoint, Source, find_source, identity, tokenizer_of
+from engine.export.stages import Tell, nobody, stage
 from engine.export.weights import Policy, trained_policy
 from engine.models.hub import require_repo_id, upload
-from engine.models.quiet import quiet_libraries, talk_on_stderr
-from engine.rounding import DTYPES
 from engine.rundir.paths import RunDir
-from engine.sanitize import visible
-
-Progress = Callable[[int, int], None]
-
-STAGES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +38,15 @@ class Exported:
     """Whether an earlier export was found there, unchanged, and only uploaded."""
     notices: tuple[Notice, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """Where it is, how large, and what was proved: the values of an `export` event."""
+        return {
+            "path": str(self.path),
+            "proof": self.proof.to_json() if self.proof else None,
+            "bytes": sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file()),
+            "reused": self.reused,
+        }
+
 
 def export(
     run: RunDir,
@@ -58,34 +58,29 @@ def export(
     push: str | None = None,
     private: bool = True,
     verify: bool = True,
-    progress: Progress | None = None,
+    tell: Tell = nobody,
 ) -> Exported:
     """Writes the model of a checkpoint to a folder, and uploads that to `push` if given.
 
     With `verify` a fresh process loads the folder, before it takes its place, and must find bit for bit what was
-    trained. `progress(done, total)` counts stages. Raises UsageError (a folder that is not ours or is being written,
+    trained. `tell` hears of each stage. Raises UsageError (a folder that is not ours or is being written,
     no such checkpoint), UnusableError (a checkpoint that does not verify or fit), CannotWriteError (also: the proof
     failed), EnvironmentUnfitError (no memory for it), HubError; the folder is whole or untouched in every case, and
     stays when only the upload fails: the same call then uploads it, and writes nothing.
     """
-    tell = progress or _silent
     target = require_target(to or run.export_dir)
     if push:
         require_repo_id(push)
-    source = find_source(run, checkpoint, dtype, adapter, target, push)
-    tell(1, STAGES)
+    with stage(tell, "checkpoint"):
+        source = find_source(run, checkpoint, dtype, adapter, target, push)
     with reserved(target):
         tokenizer = tokenizer_of(source)
         done = push and _written_before(source, tokenizer, verify)
         exported = done or _write(source, tokenizer, verify, tell)
         if push:
-            _push(target, push, private, _again(source, checkpoint, private, verify))
-    tell(STAGES, STAGES)
+            with stage(tell, "push"):
+                _push(target, push, private, _again(source, checkpoint, private, verify))
     return exported
-
-
-def _silent(_done: int, _total: int) -> None:
-    """Progress nobody asked for."""
 
 
 def _written_before(source: Source, tokenizer: PreTrainedTokenizerBase, verify: bool) -> Exported | None:
@@ -96,22 +91,20 @@ def _written_before(source: Source, tokenizer: PreTrainedTokenizerBase, verify: 
     return Exported(path=source.target, proof=proof, reused=True)
 
 
-def _write(
-    source: Source, tokenizer: PreTrainedTokenizerBase, verify: bool, tell: Callable[[int, int], None]
-) -> Exported:
-    policy = trained_policy(source, tokenizer, verify)
+def _write(source: Source, tokenizer: PreTrainedTokenizerBase, verify: bool, tell: Tell) -> Exported:
+    with stage(tell, "policy"):
+        policy = trained_policy(source, tokenizer, verify)
     expected = policy.expected
-    tell(2, STAGES)
     with staged(source.target) as (folder, scratch):
-        types = write_model(folder, policy.model, tokenizer, source)
-        _let_go(policy)  # the reader needs the memory
-        check_written(folder, source, types)
-        tell(3, STAGES)
+        with stage(tell, "write"):
+            types = write_model(folder, policy.model, tokenizer, source)
+            _let_go(policy)  # the reader needs the memory
+            check_written(folder, source, types)
         proof = None
         if expected is not None:
-            proof = prove(expected, _request(folder, source, expected), scratch, source.target)
+            with stage(tell, "proof"):
+                proof = prove(expected, _request(folder, source, expected), scratch, source.target)
         write_words(folder, source, identity(source, tokenizer), proof)
-    tell(4, STAGES)
     return Exported(path=source.target, proof=proof, notices=tuple(_notices(source)))
 
 
@@ -184,63 +177,3 @@ def _push(folder: Path, repo: str, private: bool, again: str) -> None:
     except HubError as error:
         text = f"{error.text} The export is in {folder}; to upload it again: {again}"
         raise HubError(error.code, text, **{**error.params, "path": str(folder)}) from error
-
-
-def main(argv: Sequence[str]) -> Exit:
-    """`python -m engine export DIR ...`: the folder on stdout, everything else on stderr. Raises what `export` does."""
-    options = _parser().parse_args(argv)
-    run = RunDir(expanded(options.run).resolve())
-    config = load_config(run.config).config
-    settings = config.export
-    quiet_libraries()
-    with talk_on_stderr():
-        exported = export(
-            run,
-            checkpoint=settings.checkpoint if options.checkpoint is None else options.checkpoint,
-            to=options.to or export_folder(run, config),
-            dtype=options.dtype,
-            adapter=settings.adapter if options.adapter is None else options.adapter,
-            push=options.push,
-            private=settings.private and not options.public,
-            verify=settings.verify if options.verify is None else options.verify,
-        )
-    for line in _lines(exported):
-        print(visible(line), file=sys.stderr)
-    print(exported.path)
-    return Exit.DONE
-
-
-def _lines(exported: Exported) -> Iterator[str]:
-    """What a person is told besides the folder."""
-    if exported.reused:
-        yield (
-            "already written and verified: only uploaded"
-            if exported.proof
-            else "already written: only uploaded"
-        )
-    elif exported.proof:
-        yield exported.proof.line()
-    for notice in exported.notices:
-        yield f"note: {notice.text}"
-
-
-def _parser() -> Parser:
-    parser = Parser(prog="python -m engine export", description="Write a run's model.")
-    switch = argparse.BooleanOptionalAction
-    parser.add_argument("run", type=Path, metavar="DIR", help="run directory")
-    parser.add_argument("--checkpoint", type=_checkpoint, help="latest, best, or a step")
-    parser.add_argument("--to", type=Path, metavar="DIR", help="folder to write; the run's own by default")
-    parser.add_argument("--dtype", choices=sorted(DTYPES), help="type of the weights")
-    parser.add_argument("--adapter", action=switch, help="the LoRA adapter alone")
-    parser.add_argument("--verify", action=switch, help="load it in a fresh process and compare its logits")
-    parser.add_argument("--push", metavar="REPO", help="upload to this repo of the Hugging Face hub")
-    parser.add_argument("--public", action="store_true", help="let everyone see the uploaded repo")
-    return parser
-
-
-def _checkpoint(text: str) -> Checkpoint:
-    if text in ("latest", "best"):
-        return text  # type: ignore[return-value]
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"latest, best or a step, not {text!r}")
-    return int(text)

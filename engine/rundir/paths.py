@@ -81,6 +81,11 @@ class RunDir:
         return self.root / "export"
 
     @property
+    def export_events(self) -> Path:
+        """What the latest export that was asked for is doing, or did: events like the run's."""
+        return self.root / "export.jsonl"
+
+    @property
     def lock(self) -> Path:
         """Held by the supervisor as long as it lives: see `RunLock`."""
         return self.root / "lock"

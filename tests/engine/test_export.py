@@ -13,8 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.__main__ import main as engine
 from engine.exits import CannotWriteError, EngineError, Exit, UnusableError, UsageError
-from engine.export.export import export, main
+from engine.export.command import main
+from engine.export.export import export
 from engine.export.folder import reserved
+from engine.export.stages import counted
 from engine.models.weights import save_trained
 from engine.rounding import to_dtype
 from engine.rundir.paths import RunDir
@@ -281,11 +283,10 @@ def test_weights_of_another_model_are_an_error_and_no_export(run: RunDir, tmp_pa
     assert not run.export_dir.exists()
 
 
-def test_progress_counts_to_its_end(run: RunDir) -> None:
+def test_progress_counts_the_stages_that_there_are(run: RunDir) -> None:
     seen: list[tuple[int, int]] = []
-    exported(run, progress=lambda done, total: seen.append((done, total)))
-    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
-    assert seen[-1][0] == seen[-1][1]
+    exported(run, tell=counted(lambda done, total: seen.append((done, total))))
+    assert seen == [(1, 5), (2, 5), (3, 5)]
 
 
 def test_command_prints_the_folder_and_nothing_else(

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from engine.exits import Exit, HubError, UsageError
-from engine.export.export import export, main
+from engine.export.command import main
+from engine.export.export import export
 from engine.rundir.paths import RunDir
 from tests.engine.hub_here import everything_below, forget, hub_here, soon
 from tests.engine.tiny_run import LORA, tiny_run
