@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.config.load import absolute_paths
-from engine.config.problems import Fault, KeyPath, dotted
+from engine.config.problems import Fault, KeyPath, dotted, found
 from engine.config.schema import Config, Model, Source
 from engine.config.strings import masked
 from engine.config.validate import find_faults
@@ -33,7 +33,8 @@ def source_of(values: Any) -> Source:
 def _valid(values: Any, within: KeyPath) -> Config:
     """Checked once more with absolute paths, for a current directory whose name cannot be in a config."""
     if not isinstance(values, dict):
-        raise _invalid([Fault(within, "expected a table")], within)
+        params = {"expected": ["a table"], "found": found(values)}
+        raise _invalid([Fault(within, "expected a table", False, "expected", params)], within)
     if faults := find_faults(values):
         raise _invalid(faults, within)
     config = absolute_paths(Config.model_validate(values))
@@ -43,9 +44,14 @@ def _valid(values: Any, within: KeyPath) -> Config:
 
 
 def _invalid(faults: Iterable[Fault], within: KeyPath) -> UsageError:
-    problems = [{"key": masked(dotted(_below(fault.key, within))), "text": fault.text} for fault in faults]
-    text = "\n".join(": ".join(filter(None, problem.values())) for problem in problems)
+    problems = [_told(fault, within) for fault in faults]
+    text = "\n".join(": ".join(filter(None, (problem["key"], problem["text"]))) for problem in problems)
     return UsageError("config.invalid", text, count=len(problems), problems=problems)
+
+
+def _told(fault: Fault, within: KeyPath) -> dict[str, Any]:
+    key = masked(dotted(_below(fault.key, within)))
+    return {"key": key, "text": fault.text, "code": fault.code, "params": fault.params}
 
 
 def _below(key: KeyPath, within: KeyPath) -> KeyPath:

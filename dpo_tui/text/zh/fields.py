@@ -8,7 +8,7 @@ TEXTS: dict[str, str] = {
     "fields.required": "无，必须填写",
     "fields.absent": "不设置",
     "fields.comma": "，",
-    "fields.or": "或",
+    "fields.or": " 或 ",
     "fields.kind.str": "文本",
     "fields.kind.bool": "true 或 false",
     "fields.kind.int": "整数",
