@@ -1,0 +1,166 @@
+"""What an export's file of events tells: its stages, what came of it, the answers, and how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.rundir.files import read_json
+from engine.rundir.tail import Tail
+
+RECORD = "dpo-tui.json"
+"""The file by which an exported folder says what it is."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """A part of an export, by when it began and ended (Unix time)."""
+
+    name: str
+    began: float
+    ended: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question, and what the base and the exported model say to it."""
+
+    question: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The last word of an export."""
+
+    exit_code: int
+    code: str
+    text: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """An exported folder, as its own record describes it."""
+
+    path: Path
+    step: int | None = None
+    dtype: str | None = None
+    adapter: bool = False
+    chat: bool = False
+    bytes: int | None = None
+    proof: Mapping[str, Any] | None = None
+    stops_at: str | None = None
+    """The token that ends an answer."""
+
+
+@dataclass(slots=True)
+class Story:
+    """Events of an export folded into what a screen shows."""
+
+    stages: list[Stage] = field(default_factory=list)
+    path: Path | None = None
+    """The folder, once it is written."""
+    push: str | None = None
+    """The repo it was uploaded to."""
+    reused: bool = False
+    answers: list[Answer] = field(default_factory=list)
+    warnings: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
+    """Code, English text and params of each."""
+    end: Ending | None = None
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take in the next event; one of another shape is passed over."""
+        match event:
+            case {"type": "stage", "stage": str(name), "state": "start"}:
+                self.stages.append(Stage(name, _time(event)))
+            case {"type": "stage", "stage": str(name), "state": "end"}:
+                if self.stages and self.stages[-1].name == name:
+                    self.stages[-1].ended = _time(event)
+            case {"type": "export", "path": str(path)}:
+                self.path, self.reused = Path(path), event.get("reused") is True
+                push = event.get("push")
+                self.push = push if isinstance(push, str) else None
+            case {"type": "answers", "answers": list(answers)}:
+                self.answers = [answer for said in answers if (answer := _answer(said)) is not None]
+            case {"type": "warning", "code": str(code), "text": str(text)}:
+                self.warnings.append((code, text, _mapping(event.get("params"))))
+            case {"type": "end", "exit_code": int(exit_code)}:
+                code, text = str(event.get("code", "")), str(event.get("text", ""))
+                self.end = Ending(exit_code, code, text, _mapping(event.get("params")))
+            case _:
+                pass
+
+
+class StoryFollower:
+    """Follows the events of an export while they are written. A file that begins anew begins a new story."""
+
+    def __init__(self, path: Path) -> None:
+        self._tail = Tail(path)
+        self._restarts = 0
+        self.story = Story()
+
+    def poll(self) -> bool:
+        """Take in what is new; whether there was anything."""
+        batch = self._tail.read()
+        if self._tail.restarts != self._restarts:
+            self._restarts, self.story = self._tail.restarts, Story()
+        for event in batch:
+            self.story.take(event)
+        return bool(batch)
+
+
+def result_of(folder: Path) -> Result | None:
+    """What is in an exported folder; None where there is none."""
+    if not folder.is_dir():
+        return None
+    record = read_json(folder / RECORD) or {}
+    step, dtype, proof = record.get("step"), record.get("dtype"), record.get("proof")
+    config = read_json(folder / "tokenizer_config.json") or {}
+    return Result(
+        path=folder,
+        step=step if isinstance(step, int) else None,
+        dtype=dtype if isinstance(dtype, str) else None,
+        adapter=(folder / "adapter_config.json").is_file(),
+        chat="chat_template" in config or (folder / "chat_template.jinja").is_file(),
+        bytes=_bytes(record.get("files")),
+        proof=proof if isinstance(proof, dict) else None,
+        stops_at=_stop(folder, config),
+    )
+
+
+def _bytes(files: object) -> int | None:
+    """The size of all files, as the record has it."""
+    if not isinstance(files, dict):
+        return None
+    sizes = [entry.get("bytes") for entry in files.values() if isinstance(entry, dict)]
+    return sum(size for size in sizes if isinstance(size, int))
+
+
+def _stop(folder: Path, config: Mapping[str, Any]) -> str | None:
+    """The first token of those at which generation stops, by its text."""
+    ids = (read_json(folder / "generation_config.json") or {}).get("eos_token_id")
+    first = ids[0] if isinstance(ids, list) and ids else ids
+    added = _mapping(config.get("added_tokens_decoder")).get(str(first))
+    token = added or config.get("eos_token")
+    if isinstance(token, dict):
+        token = token.get("content")
+    return token if isinstance(token, str) else None
+
+
+def _answer(said: object) -> Answer | None:
+    match said:
+        case {"question": str(question), "before": str(before), "after": str(after)}:
+            return Answer(question, before, after)
+        case _:
+            return None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _time(event: Mapping[str, Any]) -> float:
+    time = event.get("time")
+    return float(time) if isinstance(time, int | float) else 0.0

@@ -1,0 +1,167 @@
+"""Exports as processes of their own: started, found again by another app, and ended on request.
+
+An export writes its events into the run's directory and outlives the app that started it, as a run does.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dpo_tui import clock
+from dpo_tui.export_story import Result, result_of
+from engine.launch.local import supervisor_environment
+from engine.process import ProcessId, start_time
+from engine.rundir.events import read_events
+from engine.rundir.files import read_json, write_json, writing
+from engine.rundir.paths import RunDir
+
+ENGINE = (sys.executable, "-P", "-m", "engine")
+
+ANSWERS = 3
+"""Questions answered before and after."""
+
+_PROCESS_FILE, _LOG_FILE = "export.json", "export.log"
+_END_BYTES = 256 * 1024
+_SILENCE_SECONDS = 900.0
+"""After which an export that nobody here can look at counts as lost: the largest part writes nothing for long."""
+
+_ours: dict[Path, subprocess.Popen[bytes]] = {}
+"""The exports that this process has started, by the run's directory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportPlan:
+    """What is to be exported, and where to."""
+
+    step: int
+    adapter: bool
+    dtype: str
+    to: Path
+    push: str | None = None
+    private: bool = True
+
+    def argv(self, run: RunDir) -> list[str]:
+        """The words after `python -m engine`. Each choice is said: the run's config decides nothing."""
+        words = ["export", str(run.root), "--progress", str(run.export_events), "--answers", str(ANSWERS)]
+        words += ["--checkpoint", str(self.step), "--dtype", self.dtype, "--to", str(self.to)]
+        words += ["--adapter" if self.adapter else "--no-adapter"]
+        if self.push is not None:
+            words += ["--push", self.push, "--private" if self.private else "--public"]
+        return words
+
+
+def answers_argv(run: RunDir, folder: Path) -> list[str]:
+    """The words that ask an exported folder, and its base, the same questions."""
+    return [
+        "answers",
+        str(run.root),
+        str(folder),
+        "--progress",
+        str(run.export_events),
+        "--count",
+        str(ANSWERS),
+    ]
+
+
+def export_log(run: RunDir) -> Path:
+    """What the export's process says besides its events."""
+    return run.root / _LOG_FILE
+
+
+def start(run: RunDir, words: Sequence[str], folder: Path) -> None:
+    """Start an export, or its answers, in a session of its own. `folder` is what it is about.
+
+    Its events begin anew. Raises CannotWriteError.
+    """
+    with writing(run.export_events):
+        run.export_events.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        log = os.open(export_log(run), flags, 0o600)
+    try:
+        process = subprocess.Popen(
+            [*ENGINE, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=supervisor_environment(os.environ),
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+    _ours[run.root] = process
+    record = {
+        "pid": process.pid,
+        "start_time": start_time(process.pid),
+        "host": socket.gethostname(),
+        "folder": str(folder),
+    }
+    write_json(run.root / _PROCESS_FILE, record, sync=False)
+
+
+def is_running(run: RunDir) -> bool:
+    """Whether the process of the latest export lives; on another machine, whether it was heard of lately."""
+    if (ours := _ours.get(run.root)) is not None:
+        return ours.poll() is None
+    record = _record(run)
+    if record.get("host") != socket.gethostname():
+        return _heard(run.export_events)
+    process = _process(record)
+    return process is not None and process.alive()
+
+
+def may_cancel(run: RunDir) -> bool:
+    """Whether this process has started the export that runs."""
+    return run.root in _ours and is_running(run)
+
+
+def cancel(run: RunDir) -> None:
+    """Ask an export that was started here to end; it leaves no half of a folder."""
+    if (ours := _ours.get(run.root)) is not None and ours.poll() is None:
+        with suppress(ProcessLookupError):
+            ours.send_signal(signal.SIGTERM)
+
+
+def exported_before(run: RunDir) -> Result | None:
+    """What was exported of the run: by the latest export asked for, else by the training itself."""
+    folder = _record(run).get("folder")
+    if isinstance(folder, str) and (found := result_of(Path(folder))) is not None:
+        return found
+    path = _last_export(run)
+    return None if path is None else result_of(path)
+
+
+def _last_export(run: RunDir) -> Path | None:
+    """The folder that the training's own export event, or the summary, names."""
+    try:
+        offset = max(0, run.events.stat().st_size - _END_BYTES)
+    except OSError:
+        offset = 0
+    said = [event.get("path") for event in read_events(run.events, offset) if event["type"] == "export"]
+    path = said[-1] if said else (read_json(run.summary_json) or {}).get("export")
+    return Path(path) if isinstance(path, str) else None
+
+
+def _record(run: RunDir) -> dict[str, Any]:
+    return read_json(run.root / _PROCESS_FILE) or {}
+
+
+def _process(record: dict[str, Any]) -> ProcessId | None:
+    match record:
+        case {"pid": int(pid), "start_time": float() | int() as started}:
+            return ProcessId(pid, float(started))
+        case _:
+            return None
+
+
+def _heard(path: Path) -> bool:
+    try:
+        return clock.now() - path.stat().st_mtime < _SILENCE_SECONDS
+    except OSError:
+        return False
