@@ -51,7 +51,7 @@ def main() -> None:
             "XDG_STATE_HOME": folder,
             "HF_HUB_OFFLINE": "1",
         }
-        Input.cursor_blink = False  # type: ignore[assignment,method-assign] # a picture has no time
+        Input.cursor_blink = False  # type: ignore[assignment] # a picture has no time
         draw_first_start(work)
         *ended, live = TRAINED
         for name in ended:

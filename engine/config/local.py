@@ -3,13 +3,16 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.config.problems import KeyPath, dotted
-from engine.config.schema import Config
 from engine.exits import UnusableError
 
+if TYPE_CHECKING:
+    from engine.config.schema import Config
 
-def local_inputs(config: Config) -> Iterator[tuple[KeyPath, str]]:
+
+def local_inputs(config: "Config") -> Iterator[tuple[KeyPath, str]]:
     """The key of each local path that training reads, with the path made absolute."""
     if config.model.source == "local":
         yield ("model", "id"), absolute(config.model.id)
@@ -20,7 +23,7 @@ def local_inputs(config: Config) -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "chat_template"), absolute(config.data.chat_template)
 
 
-def local_paths(config: Config) -> Iterator[tuple[KeyPath, str]]:
+def local_paths(config: "Config") -> Iterator[tuple[KeyPath, str]]:
     """The key of each local path, read or written, with the path made absolute."""
     yield from local_inputs(config)
     if config.export.to is not None:
@@ -37,7 +40,7 @@ def expanded(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))
 
 
-def require_inputs(config: Config) -> None:
+def require_inputs(config: "Config") -> None:
     """Raise UnusableError, naming all of them, for local inputs that are not there."""
     lost = {dotted(key): problem for key, path in local_inputs(config) if (problem := _unreachable(path))}
     if lost:

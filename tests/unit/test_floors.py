@@ -53,6 +53,11 @@ def test_the_command_line_loads_only_what_every_command_needs() -> None:
     assert guilty(["dpo_tui.cli"], APP) == {}
 
 
+def test_the_first_screen_waits_for_nothing_that_it_does_not_show() -> None:
+    later = ("pydantic", "numpy", "huggingface_hub", "tomlkit", "psutil", "textual_plot", "pynvml")
+    assert guilty(["dpo_tui.app", "dpo_tui.screens.home"], (*HEAVY, *later)) == {}
+
+
 def test_the_engine_never_loads_the_app() -> None:
     assert guilty(ground_floor(), ("dpo_tui", "textual", "typer", "rich")) == {}
 
