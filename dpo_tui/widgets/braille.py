@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dpo_tui.metrics.table import Values
 
-Pattern = Literal["solid", "dashed", "dotted", "dots"]
+Pattern = Literal["solid", "dashed", "dotted", "dashdot", "dots"]
 """How a line is drawn. Never its colour alone tells it from another. `dots`: its points, unconnected."""
 
 ACROSS, DOWN = 2, 4
@@ -15,8 +15,12 @@ ACROSS, DOWN = 2, 4
 
 _BLANK = 0x2800
 _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint8)
-_PERIODS: dict[Pattern, tuple[int, int]] = {"dashed": (8, 5), "dotted": (4, 1)}
-"""Columns after which a pattern repeats, and how many of them are drawn."""
+_DRAWN: dict[Pattern, NDArray[np.bool_]] = {
+    "dashed": np.array(list("11111000")) == "1",
+    "dotted": np.array(list("1000")) == "1",
+    "dashdot": np.array(list("111110001000")) == "1",
+}
+"""Which columns of dots are drawn, again and again."""
 _NOTHING = -1
 
 
@@ -39,9 +43,8 @@ class Raster:
         if thick:
             across, down = np.tile(across, 2), np.concatenate([down, down + 1])
         inside = (across >= 0) & (across < self.width) & (down >= 0) & (down < self.height)
-        if pattern in _PERIODS:
-            period, drawn = _PERIODS[pattern]
-            inside &= across % period < drawn
+        if pattern in _DRAWN:
+            inside &= _DRAWN[pattern][across % len(_DRAWN[pattern])]
         across, down = across[inside], down[inside]
         bits = np.zeros_like(self._bits)
         np.bitwise_or.at(bits, (down // DOWN, across // ACROSS), _BITS[down % DOWN, across % ACROSS])

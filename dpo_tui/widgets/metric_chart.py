@@ -15,7 +15,7 @@ from dpo_tui.widgets.braille import Pattern
 from dpo_tui.widgets.plot import Curve, Plot
 
 _TRENDS = {1: " ▲", 0: "", -1: " ▼"}
-_SAMPLES: dict[Pattern, str] = {"solid": "━", "dashed": "╍", "dotted": "┄", "dots": "•"}
+_SAMPLES: dict[Pattern, str] = {"solid": "━", "dashed": "╍", "dots": "•"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,152 @@
+"""Two to four runs, one over the other: a metric of each, what came out of them, how their configs differ."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Footer, Static
+
+from dpo_tui.comparing import MOST, ConfigDifferences, Row, config_differences, values
+from dpo_tui.follow import Follower
+from dpo_tui.keys import key
+from dpo_tui.screens.base import DpoScreen, TitleBar
+from dpo_tui.text import t
+from dpo_tui.widgets.columns import GAP, cell, cut
+from dpo_tui.widgets.compare_plot import LOOKS, METRICS, ComparePlot
+from dpo_tui.widgets.plain import plain_line
+from dpo_tui.widgets.state import state_text
+from engine.rundir.paths import RunDir
+from engine.sanitize import one_line
+
+TICK_SECONDS = 0.5
+BUDGET = 0.012
+"""Seconds of reading a tick, all runs together: no key is answered late."""
+_KEY_CELLS = 34
+_LEAST_CELLS = 9
+_SIDES = 5
+"""Cells left and right of the table, and its scroll bar."""
+
+
+class CompareScreen(DpoScreen):
+    """Compares the runs in `roots`; those that still train keep moving."""
+
+    CSS_PATH = "compare.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        key("compare.metric", "1", "metric(1)", show=True, display=f"1-{len(METRICS)}"),
+        *(
+            key(f"compare.metric_{digit}", str(digit), f"metric({digit})")
+            for digit in range(2, len(METRICS) + 1)
+        ),
+        key("compare.back", "escape,q", "back", show=True),
+    ]
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        super().__init__()
+        self.roots = tuple(root.absolute() for root in roots[:MOST])
+        self.followers = [Follower(RunDir(root)) for root in self.roots]
+        self._names = [one_line(root.name) for root in self.roots]
+        self._drawn: object = None
+        self._differences: ConfigDifferences | None = None
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar(Content(t("compare.title")), Content(t("compare.runs", count=len(self.roots))))
+        yield ComparePlot(self._names)
+        with VerticalScroll(id="table"):
+            yield Static(id="values")
+            yield Static(id="differences")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Read what there is, then look for more again and again."""
+        self.query_one(ComparePlot).focus()
+        self._read()
+        self.set_interval(TICK_SECONDS, self._tick)
+        self.run_worker(self._compare_configs, thread=True, exit_on_error=False)
+
+    def help_text(self) -> str:
+        """What the screen shows."""
+        return t("compare.help")
+
+    # Reading
+
+    def _tick(self) -> None:
+        if self.is_active:
+            self._read()
+
+    def _read(self) -> None:
+        """Take in what is new, and go on at once while there is more."""
+        polled = [follower.poll(BUDGET / len(self.followers)) for follower in self.followers]
+        if any(changes.behind for changes in polled):
+            self.call_later(self._read)
+        else:
+            self._draw()
+
+    def _compare_configs(self) -> None:
+        found = config_differences(self.roots)
+        self.app.call_from_thread(self._tell_differences, found)
+
+    def _tell_differences(self, found: ConfigDifferences) -> None:
+        self._differences = found
+        self._draw(anew=True)
+
+    # Drawing
+
+    def on_resize(self) -> None:
+        """The columns get another width."""
+        self.call_after_refresh(self._draw, anew=True)
+
+    def _draw(self, *, anew: bool = False) -> None:
+        seen = [(follower.history.version, follower.status.state) for follower in self.followers]
+        if seen == self._drawn and not anew:
+            return
+        self._drawn = seen
+        self.query_one(ComparePlot).show([follower.history for follower in self.followers])
+        self.query_one("#values", Static).update(self._values())
+        self.query_one("#differences", Static).update(self._config_part())
+
+    def _values(self) -> Content:
+        """Names, states, and the values below each other."""
+        heads = [
+            Content.styled(f"{sample} {cut(name, self._cells() - 3)}", f"$metric-{hue}")
+            for name, (hue, _, sample) in zip(self._names, LOOKS, strict=False)
+        ]
+        states = [state_text(follower.status.state) for follower in self.followers]
+        lines = [self._line("", heads), self._line(t("compare.value.state"), states)]
+        return Content("\n").join([*lines, *self._rows(values(self.followers))])
+
+    def _config_part(self) -> Content:
+        """The keys in which the configs differ; that there are none is worth saying."""
+        if self._differences is None:
+            return Content("")
+        rows, unreadable = self._differences.rows, self._differences.unreadable
+        lines = [Content.styled(t("compare.configs"), "bold")]
+        if not rows and len(unreadable) < len(self.roots) - 1:
+            lines.append(Content.styled(t("compare.same"), "$text-muted"))
+        lines += self._rows(rows)
+        lines += [plain_line(t("compare.unreadable", name=name), "$warning") for name in unreadable]
+        return Content("\n").join(lines)
+
+    def _rows(self, rows: Sequence[Row]) -> list[Content]:
+        return [self._line(name, [Content(value) for value in told]) for name, told in rows]
+
+    def _line(self, name: str, told: Sequence[Content]) -> Content:
+        cells = [cell(value, self._cells()) for value in told]
+        label = cell(plain_line(name, "$text-muted"), self._key_cells())
+        return Content(" " * GAP).join([label, *cells])
+
+    def _key_cells(self) -> int:
+        return min(_KEY_CELLS, self.size.width // 3)
+
+    def _cells(self) -> int:
+        """The width of a run's column."""
+        room = self.size.width - _SIDES - self._key_cells()
+        return max(_LEAST_CELLS, room // len(self.roots) - GAP)
+
+    def action_metric(self, digit: int) -> None:
+        """Compare by another metric."""
+        if 0 < digit <= len(METRICS):
+            self.query_one(ComparePlot).choose(METRICS[digit - 1])
