@@ -34,10 +34,11 @@ OUT_OF_MEMORY = Reason(
     "out of memory: CUDA out of memory. Tried to allocate 2.00 GiB. Lower train.tokens_per_pack, or set "
     "train.gradient_checkpointing = true",
 )
-SLOW_MODE = {
+_REFUSED = "packs are not used: the model's own attention cannot keep pairs apart"
+SLOW_MODE: Event = {
     "code": "policy.mode",
-    "text": "each completion is computed on its own: the model's attention cannot share a prompt",
-    "params": {"mode": "separate"},
+    "text": _REFUSED,
+    "params": {"mode": "single", "reason": _REFUSED},
 }
 _EXIT_CODES: dict[State | None, int] = {"done": 0, "failed": 1, "stopped": 5}
 
