@@ -125,7 +125,7 @@ class MetricChart(Plot):
         said += [t("chart.log")] if self.logarithmic else []
         if self.spec.noisy and self.smoothing != "light":
             said.append(t(f"chart.smoothing.{self.smoothing}"))
-        return [("  " + " · ".join(said), "muted")] if said else []
+        return [((" · " if place else "  ") + word, "muted") for place, word in enumerate(said)]
 
     def placeholder(self) -> str:
         """Nothing yet, or never."""

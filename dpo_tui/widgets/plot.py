@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -99,7 +100,7 @@ class Plot(Widget, can_focus=True):
         raise NotImplementedError
 
     def title(self) -> Sequence[tuple[str, str]]:
-        """The first line: texts, each with "title", "muted" or a hue. It is cut at the right edge."""
+        """The first line: texts, each with "title", "muted" or a hue. The last ones go where there is no room."""
         raise NotImplementedError
 
     def placeholder(self) -> str:
@@ -136,7 +137,8 @@ class Plot(Widget, can_focus=True):
 
     def _draw(self, width: int, height: int) -> list[Strip]:
         columns, rows = width - LABELS - 1, height - _CHROME_ROWS
-        title = self._strip([(text, self._style(style)) for text, style in self.title()], width)
+        said = fitting(self.title(), width)
+        title = self._strip([(text, self._style(style)) for text, style in said], width)
         if columns < 4 or rows < 1:
             return [title]
         low, high = self.viewport.window(*self.extent())
@@ -273,6 +275,14 @@ class Plot(Widget, can_focus=True):
     def _pan(self, share: float) -> None:
         self.viewport.pan(share, *self.extent())
         self.redraw()
+
+
+def fitting(parts: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
+    """Of the parts of a line those that fit whole, and the first two in any case."""
+    kept = list(parts)
+    while len(kept) > 2 and sum(cell_len(text) for text, _ in kept) > width:
+        kept.pop()
+    return kept
 
 
 def _range(values: Sequence[Values]) -> tuple[float, float]:

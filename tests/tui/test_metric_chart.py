@@ -171,3 +171,14 @@ async def test_numbers_that_no_axis_can_hold_break_nothing() -> None:
 async def test_help_explains_the_chart(language: Language) -> None:
     for spec in CHARTS:
         assert MetricChart(spec).help_text().startswith("## ")
+
+
+async def test_a_title_leaves_out_what_does_not_fit_and_cuts_no_word() -> None:
+    made = chart("loss", trained(300, evaluated=60))
+    app = Shown(made)
+    async with app.run_test(size=(40, 8)) as pilot:
+        await pilot.press("tab", "plus", "y", "m")
+        title = frame(app).splitlines()[0]
+        assert "zoomed" in title
+        assert "smoothing" not in title
+        assert not title.endswith("·")
