@@ -53,7 +53,10 @@ class Follower:
         version = self.history.version
         behind = self._poll_events(perf_counter() + budget)
         self.caught_up = self.caught_up or not behind
-        return Changes(events=self.history.version != version, status=status, behind=behind)
+        events = self.history.version != version
+        if events and self.status.final:
+            self.look_again()  # somebody has resumed it, or its last word is written by now
+        return Changes(events=events, status=status, behind=behind)
 
     def look_again(self) -> None:
         """Let the next poll look at the status, however short ago the last one did."""
