@@ -54,7 +54,7 @@ def test_the_command_line_loads_only_what_every_command_needs() -> None:
 
 
 def test_the_first_screen_waits_for_nothing_that_it_does_not_show() -> None:
-    later = ("pydantic", "numpy", "huggingface_hub", "tomlkit", "psutil", "textual_plot", "pynvml")
+    later = ("pydantic", "numpy", "huggingface_hub", "tomlkit", "psutil", "pynvml")
     assert guilty(["dpo_tui.app", "dpo_tui.screens.home"], (*HEAVY, *later)) == {}
 
 
