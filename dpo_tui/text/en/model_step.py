@@ -1,0 +1,26 @@
+"""Texts of the wizard's step about the model."""
+
+TEXTS: dict[str, str] = {
+    "unit.model.id": "⏎ choose",
+    "choice.model.source.hub": "hub",
+    "choice.model.source.local": "local",
+    "choice.model.source.builtin": "built in",
+    "model_step.reading": "reading the model …",
+    "model_step.invalid": "The model is shown here once its name is right.",
+    "model_step.parameters": "Parameters",
+    "model_step.stored": "Stored as",
+    "model_step.shape": "Layers × width",
+    "model_step.context": "Context",
+    "model_step.tokens": "tokens",
+    "model_step.template": "Chat template",
+    "model_step.template.yes": "yes",
+    "model_step.template.no": "none: conversations need a chat template",
+    "model_step.license": "Licence",
+    "model_step.files": "Files",
+    "model_step.files.here": "on this disk",
+    "model_step.files.download": "{size} to download",
+    "model_step.weights": "Train",
+    "model_step.weights.all": "all weights",
+    "model_step.weights.lora": "LoRA adapters",
+    "model_step.rate": "⚠ Adapters usually take a learning rate of about 1e-5; it is {rate} now.",
+}

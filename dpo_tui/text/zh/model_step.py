@@ -1,0 +1,26 @@
+"""Texts of the wizard's step about the model."""
+
+TEXTS: dict[str, str] = {
+    "unit.model.id": "⏎ 选择",
+    "choice.model.source.hub": "Hub",
+    "choice.model.source.local": "本地",
+    "choice.model.source.builtin": "内置",
+    "model_step.reading": "正在读取模型…",
+    "model_step.invalid": "模型名称正确后在此显示其信息。",
+    "model_step.parameters": "参数量",
+    "model_step.stored": "存储格式",
+    "model_step.shape": "层数 × 宽度",
+    "model_step.context": "上下文长度",
+    "model_step.tokens": "token",
+    "model_step.template": "对话模板",
+    "model_step.template.yes": "有",
+    "model_step.template.no": "没有：对话数据需要对话模板",
+    "model_step.license": "许可证",
+    "model_step.files": "文件",
+    "model_step.files.here": "已在本机",
+    "model_step.files.download": "需下载 {size}",
+    "model_step.weights": "训练",
+    "model_step.weights.all": "全部权重",
+    "model_step.weights.lora": "LoRA 适配器",
+    "model_step.rate": "⚠ LoRA 适配器通常使用约 1e-5 的学习率；当前为 {rate}。",
+}

@@ -1,0 +1,46 @@
+"""What a model or data source falls back on when somebody chooses another place for it to come from."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from dpo_tui.hub.cache import cached
+from dpo_tui.local_paths import fits
+from engine.shipped import BUILTIN_DATA, BUILTIN_MODELS
+
+Kind = Literal["model", "data"]
+
+KNOWN = {"model": "Qwen/Qwen2.5-0.5B-Instruct", "data": "mlabonne/orpo-dpo-mix-40k"}
+"""On the hub, for whoever has used nothing of it yet."""
+
+_NAMELESS = {"model": "./model", "data": "./pairs.jsonl"}
+_BUILTIN = {"model": BUILTIN_MODELS, "data": BUILTIN_DATA}
+
+
+def recent_ids(entries: Sequence[Any], source: str) -> list[str]:
+    """The names used before of a source, out of what the app remembers."""
+    pairs = [entry for entry in entries if isinstance(entry, list) and len(entry) == 2]
+    return [str(name) for origin, name in pairs if origin == source]
+
+
+def first_choice(kind: Kind, source: str, entries: Sequence[Any]) -> str:
+    """A name that is valid for the source: used before, there already, or well known."""
+    if source == "builtin":
+        return _BUILTIN[kind][0]
+    recent = recent_ids(entries, source)
+    if source == "hub":
+        here = cached("model" if kind == "model" else "dataset")
+        return next(iter([*recent, *here]), KNOWN[kind])
+    there = [path for path in recent if Path(path).expanduser().exists()]
+    return next(iter([*there, *_nearby(kind)]), _NAMELESS[kind])
+
+
+def _nearby(kind: Kind) -> Iterator[str]:
+    """What fits in the working directory, in alphabetical order; no config of ours."""
+    try:
+        entries = sorted(Path().iterdir())[:200]
+    except OSError:
+        return
+    for path in entries:
+        if not path.name.startswith(".") and fits(path, kind) and (kind == "model" or path.is_file()):
+            yield str(path)
