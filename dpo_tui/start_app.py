@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from dpo_tui.display import talk
-from dpo_tui.settings import load_settings
+from dpo_tui.settings import Settings, load_settings
 from dpo_tui.text import choose, t, use
 from dpo_tui.text.explain import error_text
 from engine.exits import UsageError
@@ -20,14 +20,22 @@ def has_screen() -> bool:
 
 
 def run_app(runs_dir: Path, *, run: Path | None = None, config: Path | None = None, new: bool = False) -> int:
-    """Show the app until it is left; returns its exit code. Raises UsageError for settings that are wrong."""
+    """Show the app until it is left; returns its exit code."""
     from dpo_tui.app import DpoApp
 
-    app = DpoApp(runs_dir, settings=load_settings(), run=run, config=config, new=new)
+    app = DpoApp(runs_dir, settings=_settings(), run=run, config=config, new=new)
     app.run()
     for farewell in app.farewells:
         talk(farewell.text())
     return (app.return_code or 0) if app.return_value is None else app.return_value
+
+
+def _settings() -> Settings:
+    """The person's settings; the defaults where they are wrong, which `speak` has told of."""
+    try:
+        return load_settings()
+    except UsageError:
+        return Settings()
 
 
 def speak(language: str | None) -> None:

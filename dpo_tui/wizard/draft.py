@@ -209,7 +209,7 @@ class Draft:
     def _find_faults(self) -> Iterator[Fault]:
         yield from find_faults(self.values())
         if any(token_lines(self.text)):
-            yield Fault((), CREDENTIAL)
+            yield Fault((), CREDENTIAL, code="credential")
 
     def _choices(self) -> Iterator[tuple[str, Any]]:
         """What a person chose, by its key: all a file says of these things, else what is unlike the template."""
