@@ -13,7 +13,7 @@ from engine.rundir.paths import RunDir
 from engine.rundir.status import RunRecord, Status, read_record
 from engine.rundir.tail import Tail
 
-BUDGET = 0.015
+BUDGET = 0.01
 """Seconds that one poll may take: below it nobody feels a key answered late."""
 STATUS_SECONDS = 1.0
 """The status is looked at as often as its supervisor writes it."""

@@ -20,6 +20,8 @@ from engine.rundir.paths import RunDir
 TICK_SECONDS = 0.25
 UNSEEN_TICKS = 4
 """Of so many ticks one is acted upon while the terminal has not the focus."""
+BREATH_SECONDS = 0.002
+"""Between two slices of a long history, so that keys are heard: a message posted to oneself would come before them."""
 NOTICE_TICKS = 8
 """With each so manieth tick the curves are asked what they tell."""
 
@@ -75,7 +77,7 @@ class MonitorScreen(MonitorActions):
         """Take in what is new, and go on at once when there is more than a moment's work of it."""
         behind, first = self.follower.poll().behind, not self.follower.caught_up
         if behind:
-            self.call_later(self._read)
+            self.set_timer(BREATH_SECONDS, self._read)
         elif first or self._drawn < 0:
             self.call_later(self.draw)
 

@@ -114,7 +114,7 @@ class MonitorActions(DpoScreen):
 
     def action_stop(self) -> None:
         """Ask for a checkpoint and the end, once it is confirmed."""
-        lines = [plain(t("monitor.stop.about"), "$text-muted")]
+        lines = [plain(t("monitor.stop.about"), "dim")]
         question = Confirm(t("monitor.stop.title"), lines, t("monitor.stop.yes"), t("monitor.stop.no"))
         self.app.push_screen(question, self._stop)
 
@@ -130,7 +130,7 @@ class MonitorActions(DpoScreen):
         """Go on from the newest checkpoint; where another machine may still train, only when that is confirmed."""
         reason = self.follower.status.reason
         if reason is not None and reason.code == "run.silent":
-            lines = [plain(t("monitor.silent.about"), "$text-muted")]
+            lines = [plain(t("monitor.silent.about"), "dim")]
             texts = [t(f"monitor.silent.{part}") for part in ("title", "yes", "no")]
             self.app.push_screen(Confirm(texts[0], lines, texts[1], texts[2], danger=True), self._resume)
         else:

@@ -41,11 +41,11 @@ def pieces(load: Load) -> Iterator[Content]:
     yield _piece("CPU", load.cpu, f"{load.cpu * 100:.0f} %")
     yield _piece("RAM", load.used / max(1, load.total), f"{gibibytes(load.used, load.total)} GiB")
     if load.run is not None:
-        yield Content.assemble((t("devices.run"), "$text-muted"), f" {gibibytes(load.run)} GiB")
+        yield Content.assemble((t("devices.run"), "dim"), f" {gibibytes(load.run)} GiB")
 
 
 def _piece(name: str, share: float, tells: str) -> Content:
-    return Content.assemble((f"{name} ", "$text-muted"), (bar(share), "$accent"), f" {tells}")
+    return Content.assemble((f"{name} ", "dim"), (bar(share), "$accent"), f" {tells}")
 
 
 def in_rows(parts: list[Content], width: int) -> Content:
@@ -98,12 +98,12 @@ class Devices(Widget):
         record = self._record
         if record is not None and record.host != socket.gethostname():
             key = "devices.job" if record.job_id is not None else "devices.elsewhere"
-            return plain_line(t(key, host=record.host, job=record.job_id), "$text-muted")
+            return plain_line(t(key, host=record.host, job=record.job_id), "dim")
         if self._load is None:
-            return plain(t("devices.looking"), "$text-muted")
+            return plain(t("devices.looking"), "dim")
         parts = list(pieces(self._load))
         if not self._load.gpus:
-            parts.append(plain(t("devices.no_gpu"), "$text-muted"))
+            parts.append(plain(t("devices.no_gpu"), "dim"))
         return in_rows(parts, self.container_size.width - 4)
 
     def on_mount(self) -> None:

@@ -21,6 +21,8 @@ from dpo_tui.widgets.plain import plain_line
 from engine.rundir.paths import RunDir
 
 POLL_SECONDS = 0.1
+BREATH_SECONDS = 0.002
+"""Between two slices of a long log, so that keys are heard."""
 UNSEEN_POLLS = 10
 """Of so many polls one is made while the terminal has not the focus."""
 RANKS_POLLS = 20
@@ -109,7 +111,7 @@ class LogView(Vertical):
         if self._search is not None:
             self._go_on_searching(self._search)
         if changed and self._log.behind:
-            self.call_later(self._poll)
+            self.set_timer(BREATH_SECONDS, self._poll)
 
     def _tell(self) -> None:
         """Bring the title up to date."""

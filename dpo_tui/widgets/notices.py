@@ -37,7 +37,7 @@ class Notice:
     @property
     def sign(self) -> tuple[str, str]:
         """The glyph before it, and its style."""
-        return ("•", "$text-muted") if self.minor else ("⚠", "$warning")
+        return ("•", "dim") if self.minor else ("⚠", "$warning")
 
 
 def notices_of(history: History) -> list[Notice]:
@@ -80,7 +80,7 @@ class NoticeLine(Widget):
         if not self._notices:
             return Content("")
         first, *others = self._notices
-        more = [Content.styled(t("notices.more", n=len(others)), "$text-muted")] if others else []
+        more = [Content.styled(t("notices.more", n=len(others)), "dim")] if others else []
         why = Content.assemble(("w", "$accent"), f" {t('notices.why')}")
         room = self.size.width - why.cell_length - sum(piece.cell_length + 3 for piece in more) - 5
         text = plain_line(first.text.splitlines()[0] if first.text else "").truncate(
@@ -130,6 +130,6 @@ def told(notice: Notice) -> Content:
         notice.sign,
         " ",
         plain(notice.text),
-        (f"  {'  '.join(about)}" if about else "", "$text-muted"),
+        (f"  {'  '.join(about)}" if about else "", "dim"),
     )
-    return Content("\n").join([head, plain(notice.advice, "$text-muted")]) if notice.advice else head
+    return Content("\n").join([head, plain(notice.advice, "dim")]) if notice.advice else head

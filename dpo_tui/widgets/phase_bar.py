@@ -15,7 +15,7 @@ from dpo_tui.widgets.fitted_line import fitted
 from dpo_tui.widgets.plain import plain_line
 from dpo_tui.widgets.state import style
 
-_GREY = "$text-muted"
+_GREY = "dim"
 _NARROWEST = 8
 """Cells below which a bar says nothing."""
 
@@ -58,10 +58,13 @@ def bar_line(follower: Follower, width: int, right: list[Content] | None = None)
     if not total or room < _NARROWEST:
         return fitted([label], rest, width)
     filled = round(max(0.0, min(1.0, done / total)) * room)
-    bar = Content.assemble(
-        ("█" * filled, style(follower.status.state)), ("░" * (room - filled), "$text-disabled")
-    )
+    bar = Content.assemble(("━" * filled, _filling(follower)), ("─" * (room - filled), "dim"))
     return Content.assemble(label, "  ", bar, *(part for piece in rest for part in ("   ", piece)))
+
+
+def _filling(follower: Follower) -> str:
+    """Bright while it moves; an end is told by its word, not by a wall of its colour."""
+    return "dim" if follower.status.state in ("failed", "stopped") else style(follower.status.state)
 
 
 def present(follower: Follower) -> tuple[str, int, int]:

@@ -56,7 +56,7 @@ def _why(follower: Follower) -> Iterator[Content]:
     first, *others = said or [""]
     sign = (f"{glyph(status.state)} ", style(status.state))
     yield Content.assemble(sign, plain_line(first, style(status.state)))
-    yield from (plain_line(line, "$text-muted") for line in others[: _MOST_LINES - 1])
+    yield from (plain_line(line, "dim") for line in others[: _MOST_LINES - 1])
     yield plain(advice(reason.code, reason.params))
 
 
@@ -79,9 +79,9 @@ def _outcome(follower: Follower) -> Iterator[Content]:
         best = best_eval(history)
         yield _metrics(t("monitor.eval", step=history.evals[-1].step), history.evals[-1].metrics)
         if best != history.evals[-1].step:
-            yield Content.styled(t("monitor.best", step=best), "$text-muted")
+            yield Content.styled(t("monitor.best", step=best), "dim")
     if history.export is not None and isinstance(path := history.export.get("path"), str):
-        yield Content.assemble((f"{t('monitor.exported')} ", "$text-muted"), plain_line(path))
+        yield Content.assemble((f"{t('monitor.exported')} ", "dim"), plain_line(path))
 
 
 def best_eval(history: History) -> int:
@@ -90,10 +90,10 @@ def best_eval(history: History) -> int:
 
 
 def _metrics(label: str, values: Mapping[str, float]) -> Content:
-    parts: list[Any] = [(f"{label}  ", "$text-muted")]
+    parts: list[Any] = [(f"{label}  ", "dim")]
     for name, key in _METRICS:
         if name in values:
-            parts += [(f"{t(key)} ", "$text-muted"), short(values[name]), "   "]
+            parts += [(f"{t(key)} ", "dim"), short(values[name]), "   "]
     return Content.assemble(*parts[:-1]) if len(parts) > 1 else Content("")
 
 

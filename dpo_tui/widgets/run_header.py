@@ -15,7 +15,7 @@ from dpo_tui.widgets.plain import plain_line
 from dpo_tui.widgets.state import state_text
 from engine.rundir.status import RunRecord
 
-_GREY = "$text-muted"
+_GREY = "dim"
 
 
 class RunHeader(Widget):

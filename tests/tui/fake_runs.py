@@ -33,6 +33,7 @@ OUT_OF_MEMORY = Reason(
     "train.out_of_memory",
     "out of memory: CUDA out of memory. Tried to allocate 2.00 GiB. Lower train.tokens_per_pack, or set "
     "train.gradient_checkpointing = true",
+    {"detail": "CUDA out of memory. Tried to allocate 2.00 GiB"},
 )
 _REFUSED = "packs are not used: the model's own attention cannot keep pairs apart"
 SLOW_MODE: Event = {
