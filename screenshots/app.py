@@ -21,7 +21,6 @@ from textual.widgets import Input
 from dpo_tui.app import DpoApp
 from dpo_tui.runs import effective_state
 from dpo_tui.settings import Recents, Settings
-from dpo_tui.text import Language, use
 from engine.rundir.control import Control
 from engine.rundir.paths import RunDir
 
@@ -90,7 +89,6 @@ async def draw_all(runs: Path, live: str) -> None:
     await draw("compare", app(runs), compare)
     for number, step in enumerate(("template", "model", "data", "launcher", "review")):
         await draw(f"wizard-{step}", app(runs, new=True), steps(number))
-    await draw("wizard-data-zh", app(runs, new=True), steps(2), language="zh")
     await draw("export", app(runs, run=done), press_and_settle("e"))
     await draw("help", app(runs), press_and_settle("f1"))
     await draw("palette", app(runs), press_and_settle("ctrl+k"))
@@ -103,15 +101,11 @@ def app(runs: Path, *, theme: str | None = None, run: Path | None = None, new: b
     return DpoApp(runs, settings=Settings(theme=theme), recents=recents, run=run, new=new)
 
 
-async def draw(
-    name: str, app: DpoApp, act: Act, *, size: tuple[int, int] = SIZE, language: Language = "en"
-) -> None:
+async def draw(name: str, app: DpoApp, act: Act, *, size: tuple[int, int] = SIZE) -> None:
     """Let the app come to rest after `act`, and save what it shows."""
-    use(language)
     async with app.run_test(size=size) as pilot:
         await act(pilot)
         (HERE / f"{name}.svg").write_text(app.export_screenshot(title="dpo-tui"), encoding="utf-8")
-    use("en")
     picture(HERE / f"{name}.svg")
     print(name, flush=True)
 
