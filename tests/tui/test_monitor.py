@@ -355,3 +355,31 @@ def test_the_runs_of_these_tests_are_what_their_engine_would_have_written(tmp_pa
     assert [event["step"] for event in events if event["type"] == "step"] == list(range(1, 11))
     assert events[-1]["type"] == "end"
     assert events[-1]["time"] == NOW
+
+
+@pytest.mark.parametrize("theme", ["dpo-light", "ansi-dark", "ansi-light", "textual-dark"])
+async def test_the_monitor_is_drawn_in_every_kind_of_theme(tmp_path: Path, theme: str) -> None:
+    async with monitoring(STATES["warned"](tmp_path)) as pilot:
+        pilot.app.theme = theme
+        await settle(pilot)
+        assert "● training" in frame(pilot.app)
+        assert "rewards/margins" in frame(pilot.app)
+
+
+async def test_the_monitor_is_drawn_without_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with monitoring(STATES["warned"](tmp_path)) as pilot:
+        assert "━" in frame(pilot.app)
+        assert "─" in frame(pilot.app)
+        assert "● training" in frame(pilot.app)
+
+
+async def test_the_monitor_follows_the_size_of_the_terminal(tmp_path: Path) -> None:
+    async with monitoring(STATES["failed"](tmp_path), (200, 60)) as pilot:
+        for width, height in ((60, 16), (120, 40), (80, 24)):
+            await pilot.resize_terminal(width, height)
+            await settle(pilot)
+            shown = frame(pilot.app).splitlines()
+            assert len(shown) == height
+            assert "✗" in shown[0]
+            assert lines_with(frame(pilot.app), "Log")
