@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,19 @@ class ExportPlan:
         return words
 
 
-def answers_argv(run: RunDir, folder: Path) -> list[str]:
-    """The words that ask an exported folder, and its base, the same questions."""
-    return [
+def export_log(run: RunDir) -> Path:
+    """What the export's process says besides its events."""
+    return run.root / _LOG_FILE
+
+
+def start_export(run: RunDir, plan: ExportPlan) -> None:
+    """Start an export in a session of its own; its events begin anew. Raises CannotWriteError."""
+    _start(run, plan.argv(run), plan.to, plan)
+
+
+def start_answers(run: RunDir, folder: Path) -> None:
+    """Ask an exported folder, and its base, the same questions; told like an export. Raises CannotWriteError."""
+    words = [
         "answers",
         str(run.root),
         str(folder),
@@ -68,18 +78,10 @@ def answers_argv(run: RunDir, folder: Path) -> list[str]:
         "--count",
         str(ANSWERS),
     ]
+    _start(run, words, folder, None)
 
 
-def export_log(run: RunDir) -> Path:
-    """What the export's process says besides its events."""
-    return run.root / _LOG_FILE
-
-
-def start(run: RunDir, words: Sequence[str], folder: Path) -> None:
-    """Start an export, or its answers, in a session of its own. `folder` is what it is about.
-
-    Its events begin anew. Raises CannotWriteError.
-    """
+def _start(run: RunDir, words: Sequence[str], folder: Path, plan: ExportPlan | None) -> None:
     with writing(run.export_events):
         run.export_events.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -101,6 +103,7 @@ def start(run: RunDir, words: Sequence[str], folder: Path) -> None:
         "start_time": start_time(process.pid),
         "host": socket.gethostname(),
         "folder": str(folder),
+        "plan": None if plan is None else asdict(plan),
     }
     write_json(run.root / _PROCESS_FILE, record, sync=False)
 
@@ -126,6 +129,24 @@ def cancel(run: RunDir) -> None:
     if (ours := _ours.get(run.root)) is not None and ours.poll() is None:
         with suppress(ProcessLookupError):
             ours.send_signal(signal.SIGTERM)
+
+
+def plan_of(run: RunDir) -> ExportPlan | None:
+    """What the latest export was asked for; None where an app of another kind asked, or for answers alone."""
+    plan = _record(run).get("plan")
+    match plan if isinstance(plan, dict) else {}:
+        case {"step": int(step), "adapter": bool(adapter), "dtype": str(dtype), "to": str(to), **rest}:
+            push = rest.get("push")
+            return ExportPlan(
+                step=step,
+                adapter=adapter,
+                dtype=dtype,
+                to=Path(to),
+                push=push if isinstance(push, str) else None,
+                private=rest.get("private") is not False,
+            )
+        case _:
+            return None
 
 
 def exported_before(run: RunDir) -> Result | None:

@@ -14,13 +14,14 @@ from dpo_tui import exporting
 from dpo_tui.export_story import Story, StoryFollower, result_of
 from dpo_tui.exporting import (
     ExportPlan,
-    answers_argv,
     cancel,
     export_log,
     exported_before,
     is_running,
     may_cancel,
-    start,
+    plan_of,
+    start_answers,
+    start_export,
 )
 from engine.export import command
 from engine.rundir.events import EventWriter
@@ -68,7 +69,7 @@ def test_an_export_is_followed_to_its_end(run: RunDir, monkeypatch: pytest.Monke
     folder = write_folder(run.export_dir)
     play(monkeypatch, events=whole_story(folder), say="loading")
     run.export_events.write_text('{"type": "end", "exit_code": 1}\n')
-    start(run, plan(run).argv(run), folder)
+    start_export(run, plan(run))
     follower = StoryFollower(run.export_events)
     until(lambda: follower.poll() and follower.story.end)
     story = follower.story
@@ -89,7 +90,7 @@ def test_another_app_sees_that_an_export_runs_and_may_not_cancel_it(
     run: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(monkeypatch, wait=True)
-    start(run, plan(run).argv(run), run.export_dir)
+    start_export(run, plan(run))
     process = exporting._ours.pop(run.root)
     try:
         assert is_running(run)
@@ -107,7 +108,7 @@ def test_cancelling_ends_the_export_that_was_started_here(
     run: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(monkeypatch, wait=True, events=[{"type": "stage", "stage": "policy", "state": "start"}])
-    start(run, plan(run).argv(run), run.export_dir)
+    start_export(run, plan(run))
     follower = StoryFollower(run.export_events)
     until(lambda: follower.poll() and follower.story.stages)
     assert may_cancel(run)
@@ -137,10 +138,28 @@ def test_a_folder_that_has_gone_is_no_export(run: RunDir) -> None:
     assert exported_before(run) is None
 
 
-def test_answers_are_about_a_folder(run: RunDir, tmp_path: Path) -> None:
-    words = answers_argv(run, tmp_path)
-    assert words[:3] == ["answers", str(run.root), str(tmp_path)]
-    assert words[words.index("--progress") + 1] == str(run.export_events)
+def test_answers_are_about_a_folder(run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(monkeypatch)
+    start_answers(run, tmp_path)
+    until(lambda: not is_running(run))
+    words = json.loads((run.root / "argv.json").read_text())
+    assert words == [
+        "answers",
+        str(run.root),
+        str(tmp_path),
+        "--progress",
+        str(run.export_events),
+        "--count",
+        "3",
+    ]
+    assert plan_of(run) is None
+
+
+def test_what_was_asked_for_is_known_afterwards(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(monkeypatch)
+    asked = plan(run, push="me/x", private=False)
+    start_export(run, asked)
+    assert plan_of(run) == asked
 
 
 def test_a_folder_with_damaged_files_is_still_described(tmp_path: Path) -> None:
