@@ -36,7 +36,7 @@ class MonitorScreen(MonitorActions):
         self._devices = devices_of(self.run_dir)
         self._drawn = self._noticed = -1
         self._ticks = 0
-        self._was_live = False
+        self._was_live = self._catching_up = False
         self._offered: object = None
 
     def compose(self) -> ComposeResult:
@@ -69,14 +69,16 @@ class MonitorScreen(MonitorActions):
         self._ticks += 1
         if not self.is_active or (not self.app.app_focus and self._ticks % UNSEEN_TICKS):
             return
-        self._read()
+        if not self._catching_up:
+            self._read()
         if self.follower.caught_up or self._ticks % UNSEEN_TICKS == 0:
             self.draw()
 
     def _read(self) -> None:
         """Take in what is new, and go on at once when there is more than a moment's work of it."""
-        behind, first = self.follower.poll().behind, not self.follower.caught_up
-        if behind:
+        first = not self.follower.caught_up
+        self._catching_up = self.follower.poll().behind
+        if self._catching_up:
             self.set_timer(BREATH_SECONDS, self._read)
         elif first or self._drawn < 0:
             self.call_later(self.draw)

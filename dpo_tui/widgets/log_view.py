@@ -68,6 +68,7 @@ class LogView(Vertical):
         self._generation = 0
         self._polls = 0
         self._ranks = [0]
+        self._catching_up = False
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="log-title"):
@@ -101,7 +102,7 @@ class LogView(Vertical):
         if self._polls % RANKS_POLLS == 0:
             self._find_ranks()
         rarely = not self.app.app_focus and self._polls % UNSEEN_POLLS
-        if self.display and self.screen.is_active and not rarely:
+        if self.display and self.screen.is_active and not rarely and not self._catching_up:
             self._poll()
 
     def _poll(self) -> None:
@@ -110,7 +111,8 @@ class LogView(Vertical):
             self.lines.grown()
         if self._search is not None:
             self._go_on_searching(self._search)
-        if changed and self._log.behind:
+        self._catching_up = changed and self._log.behind > 0
+        if self._catching_up:
             self.set_timer(BREATH_SECONDS, self._poll)
 
     def _tell(self) -> None:
@@ -170,7 +172,8 @@ class LogView(Vertical):
         self._log.close()
         self.rank, self._log = rank, LogFile(self._run.rank_log(rank))
         self.lines.show(self._log)
-        self._poll()
+        if not self._catching_up:
+            self._poll()
         self._tell()
 
     # Searching
