@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from dpo_tui.exporting import is_busy
 from dpo_tui.run_list import is_rest
 from dpo_tui.runs import effective_state, is_live, is_run
 from engine.exits import UsageError
@@ -61,6 +62,8 @@ def _require_ended(run: RunDir) -> None:
         raise UsageError("run.unknown", f"{one_line(str(run.root))} is no run", run=str(run.root))
     if is_live(run) or (is_run(run.root) and not effective_state(run).final):
         raise UsageError("run.live_delete", f"{name} is running: stop it first", run=run.name)
+    if is_busy(run):
+        raise UsageError("run.exporting", f"{name} is being exported: wait for its end", run=run.name)
 
 
 def _bytes_below(root: Path) -> int:

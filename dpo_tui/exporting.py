@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dpo_tui import clock
-from dpo_tui.export_story import Result, result_of
+from dpo_tui.export_story import Result, Story, StoryFollower, result_of
 from engine.launch.local import supervisor_environment
 from engine.process import ProcessId, start_time
 from engine.rundir.events import read_events
@@ -117,6 +117,19 @@ def is_running(run: RunDir) -> bool:
         return _heard(run.export_events)
     process = _process(record)
     return process is not None and process.alive()
+
+
+def is_busy(run: RunDir) -> bool:
+    """Whether an export is at work: one that has said its last word only has to go."""
+    return is_running(run) and story_of(run).end is None
+
+
+def story_of(run: RunDir) -> Story:
+    """What the latest export has told so far."""
+    follower = StoryFollower(run.export_events)
+    while follower.poll():
+        pass
+    return follower.story
 
 
 def may_cancel(run: RunDir) -> bool:

@@ -113,7 +113,7 @@ class ExportScreen(DpoScreen):
         except OSError as error:
             problem = f"{t('app.failed')}: {error.strerror}"
         result = exporting.exported_before(self._run)
-        plan, running = exporting.plan_of(self._run), exporting.is_running(self._run)
+        plan, running = exporting.plan_of(self._run), exporting.is_busy(self._run)
         self.post_message(self.Looked(facts, problem, result, plan, running))
 
     @on(Looked)
@@ -156,7 +156,7 @@ class ExportScreen(DpoScreen):
         self._follower.poll()
         self._draw()
         if self._follower.story.end is not None or not exporting.is_running(self._run):
-            self._exporting = exporting.is_running(self._run) and self._follower.story.end is None
+            self._exporting = False
             self._look()
 
     def _draw(self) -> None:
@@ -221,7 +221,7 @@ class ExportScreen(DpoScreen):
 
         def work() -> None:
             try:
-                if exporting.is_running(self._run):
+                if exporting.is_busy(self._run):
                     self.post_message(self.Started(t("export.busy")))
                     return
                 begin()

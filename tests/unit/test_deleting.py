@@ -1,12 +1,16 @@
 """Deleting runs: what is named before, what is refused, and what is left."""
 
+import json
+import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from dpo_tui.deleting import delete, doomed
 from engine.exits import UsageError
+from engine.process import ProcessId
 from engine.rundir.lock import RunLock
 from tests.tui.fake_runs import make_run
 
@@ -35,8 +39,6 @@ def test_a_live_run_is_not_deleted(tmp_path: Path) -> None:
 
 
 def test_a_run_that_lives_on_another_machine_is_not_deleted(tmp_path: Path) -> None:
-    import time
-
     run = make_run(tmp_path, state="running", host="node7", heard=time.time())
     with pytest.raises(UsageError):
         delete(run.root)
@@ -62,6 +64,18 @@ def test_a_run_that_a_supervisor_holds_is_not_deleted(tmp_path: Path) -> None:
         let_go.set()
         thread.join()
     assert run.config.exists()
+
+
+def test_a_run_that_is_being_exported_is_not_deleted(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    own = ProcessId.own()
+    record = {"pid": own.pid, "start_time": own.start_time, "host": socket.gethostname()}
+    (run.root / "export.json").write_text(json.dumps(record))
+    with pytest.raises(UsageError, match="being exported"):
+        delete(run.root)
+    run.export_events.write_text('{"type": "end", "exit_code": 0}\n')
+    delete(run.root)
+    assert not run.root.exists()
 
 
 def test_only_runs_are_deleted(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ TEXTS: dict[str, str] = {
     "code.run.killed": "已按要求强制终止；可以从最后一个检查点继续",
     "code.run.live": "{run} 正在运行：`dpo-tui attach {where}` 可以跟踪它，`dpo-tui stop {where}` 可以停止它",
     "code.run.live_delete": "{run} 正在运行：请先停止它",
+    "code.run.exporting": "{run} 正在导出：请等待导出结束",
     "code.run.exists": "{run} 已经存在：用 --run NAME 另起一个运行",
     "code.run.exists.run": "{run} 已经存在：用 --resume 继续它，或用 --run NAME 另起一个运行",
     "code.run.no_config": (
