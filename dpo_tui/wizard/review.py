@@ -3,18 +3,15 @@
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 from textual.worker import get_current_worker
 
-from dpo_tui.keys import key
 from dpo_tui.text import t
 from dpo_tui.text.explain import explain, fault_text
 from dpo_tui.widgets.plain import plain
@@ -37,10 +34,6 @@ class ReviewStep(Step):
     """Enter on Start starts. While the checks are still looking, Start waits for them."""
 
     step_id = "review"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        key("review.fix", "f", "fix", show=True),
-        key("review.copy", "y", "copy", show=True),
-    ]
 
     class Start(Message):
         """Everything is in order, and the person wants it."""
@@ -61,6 +54,8 @@ class ReviewStep(Step):
         self._found: list[Check] | None = None
         self._wanted = False
         self._starting = False
+        self._refusal = ""
+        """Why the last start did not succeed, until something changes."""
 
     def compose(self) -> ComposeResult:
         yield Resolved(id="resolved")
@@ -70,6 +65,11 @@ class ReviewStep(Step):
         with Horizontal(id="go"):
             yield Button(t("wizard.review.start"), id="start", variant="primary", compact=True)
             yield Static(id="why", markup=False)
+
+    @property
+    def looking(self) -> bool:
+        """Whether the checks are still at it."""
+        return self._found is None and self.draft.config() is not None
 
     def problems(self) -> list[str]:
         """Its own are the checks; faults belong to the steps that can put them right."""
@@ -92,26 +92,27 @@ class ReviewStep(Step):
         """The start did not succeed: say why, and look again."""
         self._starting = False
         self._look_again()
-        self._why(explain(error.code, error.text, error.params), "$error")
+        self._refusal = explain(error.code, error.text, error.params)
+        self._show()
 
-    def action_fix(self) -> None:
-        """Apply the first fix there is."""
-        check = next((check for check in self._found or () if check.fix), None)
-        if check is None:
+    @property
+    def fix(self) -> Check | None:
+        """The first check that knows how to put itself right."""
+        return next((check for check in self._found or () if check.fix), None)
+
+    def apply_fix(self) -> None:
+        """Put the first thing right that can be."""
+        if (check := self.fix) is None:
             return
         for name, value in check.fix.items():
             self.draft.set(name, value)
         self.post_message(self.Changed(self))
         self._look_again()
 
-    def action_copy(self) -> None:
+    def copy_command(self) -> None:
         """The command line, for another terminal or a CI job."""
         self.app.copy_to_clipboard(self._command())
         self.notify(t("wizard.review.copied"), markup=False)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """A fix is offered where there is one."""
-        return action != "fix" or any(check.fix for check in self._found or ())
 
     @on(Button.Pressed, "#start")
     def _pressed(self, event: Button.Pressed) -> None:
@@ -129,6 +130,7 @@ class ReviewStep(Step):
     def _look_again(self) -> None:
         self._found = None
         self._wanted = False
+        self._refusal = ""
         self._show()
         if (config := self.draft.config()) is not None:
             self._look(config, run_root(self.draft), self.draft.text)
@@ -159,10 +161,10 @@ class ReviewStep(Step):
         self.query_one("#command", Static).update(Content.styled(f"$ {one_line(self._command())}", "dim"))
         start = self.query_one("#start", Button)
         start.disabled = config is None or (self._found is not None and not self._ready)
-        if not start.disabled and self.has_focus_within and self.app.focused is None:
+        if not start.disabled and self.display and self.screen.focused is None:
             start.focus()
-        self._why(t("wizard.review.not_yet") if start.disabled else "", "$error")
-        self.refresh_bindings()
+        self._why(self._refusal or (t("wizard.review.not_yet") if start.disabled else ""), "$error")
+        self.screen.refresh_bindings()
 
     def _verdicts(self, config: Config | None) -> Content:
         if config is None:

@@ -42,10 +42,9 @@ class WizardScreen(DpoScreen):
     """Steps are free to visit. All of them write into the draft; this screen draws what follows from it."""
 
     CSS_PATH = "wizard.tcss"
-    preview_client: ClassVar[Callable[[], PreviewClient]] = PreviewClient
-    """Makes what reads models and data for the steps, in a process of its own."""
-
     BINDINGS: ClassVar[list[BindingType]] = [
+        key("review.fix", "f", "fix", show=True),
+        key("review.copy", "y", "copy", show=True),
         key("wizard.next", "ctrl+n", "step(1)", show=True, priority=True),
         key("wizard.previous", "ctrl+p", "step(-1)", show=True, priority=True),
         key("wizard.save", "ctrl+s", "save", show=True),
@@ -69,9 +68,12 @@ class WizardScreen(DpoScreen):
             super().__init__()
             self.started = started
 
-    def __init__(self, runs_dir: Path, config: Path | None = None) -> None:
+    def __init__(
+        self, runs_dir: Path, config: Path | None = None, preview: PreviewClient | None = None
+    ) -> None:
         super().__init__()
-        self.preview = type(self).preview_client()
+        self.preview = preview or PreviewClient()
+        """Reads models and data for the steps, in a process of its own."""
         self._runs_dir = runs_dir
         self._file = config
         self._at = 0
@@ -95,7 +97,7 @@ class WizardScreen(DpoScreen):
         self.steps = [make(self.draft) for make in STEPS]
 
     def compose(self) -> ComposeResult:
-        yield TitleBar(Content(t("wizard.title")))
+        yield TitleBar(Content(t("wizard.title" if self._file is None else "wizard.title_of_file")))
         if self._error is not None and self._file is not None:
             yield BrokenFile(self._file, self._error)
         else:
@@ -104,15 +106,15 @@ class WizardScreen(DpoScreen):
                 with Vertical(id="main"):
                     yield Static(id="folded", markup=False)
                     with ContentSwitcher(initial=self.steps[0].id, id="steps"):
-                        yield from self.steps
+                        yield self.steps[0]
                 yield TomlView()
         yield Footer(compact=True, show_command_palette=False)
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Begin at the first step; the process of the preview gets ready meanwhile."""
         self._prepare_preview()
         if self._error is None:
-            self._enter(self._at)
+            await self._enter(0)
 
     async def on_unmount(self) -> None:
         """The preview ends with the wizard."""
@@ -127,18 +129,29 @@ class WizardScreen(DpoScreen):
         if action == "reload":
             return self._error is not None
         if self._error is not None:
-            return action not in ("step", "save", "toml", "all_settings")
+            return action not in ("step", "save", "toml", "all_settings", "fix", "copy")
+        if action in ("fix", "copy"):
+            at_review = self.steps[self._at] is self._review
+            return at_review and (action == "copy" or self._review.fix is not None)
         if action == "step" and parameters:
             return True if 0 <= self._at + int(str(parameters[0])) < len(self.steps) else None
         return True
 
-    def action_step(self, by: int) -> None:
+    async def action_step(self, by: int) -> None:
         """Go to the next step, or to the one before."""
-        self._enter(self._at + by)
+        await self._enter(self._at + by)
 
     def action_toml(self) -> None:
         """Show the config, or give its place to the step."""
         self.query_one("#body").toggle_class("-toml")
+
+    def action_fix(self) -> None:
+        """Apply the first fix that the checks propose."""
+        self._review.apply_fix()
+
+    def action_copy(self) -> None:
+        """Copy the command that starts this run without the app."""
+        self._review.copy_command()
 
     def action_all_settings(self) -> None:
         """Every key there is."""
@@ -146,11 +159,12 @@ class WizardScreen(DpoScreen):
 
         self.app.push_screen(AllSettings(self.draft), lambda _: self._refresh())
 
-    def action_reload(self) -> None:
+    async def action_reload(self) -> None:
         """Read the broken file again."""
         self._open()
-        self.refresh(recompose=True)
-        self.call_after_refresh(self._enter_after_reload)
+        await self.recompose()
+        if self._error is None:
+            await self._enter(0)
 
     def action_save(self) -> None:
         """Save: to the draft's own file at once, a new one where the person says."""
@@ -184,9 +198,9 @@ class WizardScreen(DpoScreen):
         self._draw()
 
     @on(Step.Done)
-    def _done(self) -> None:
+    async def _done(self) -> None:
         if self._at + 1 < len(self.steps):
-            self._enter(self._at + 1)
+            await self._enter(self._at + 1)
 
     @on(TemplateStep.Chosen)
     def _template(self, event: TemplateStep.Chosen) -> None:
@@ -194,8 +208,8 @@ class WizardScreen(DpoScreen):
         self._refresh()
 
     @on(Rail.Wanted)
-    def _wanted(self, event: Rail.Wanted) -> None:
-        self._enter(event.index)
+    async def _wanted(self, event: Rail.Wanted) -> None:
+        await self._enter(event.index)
 
     @on(LauncherStep.Seen)
     def _machine(self, event: LauncherStep.Seen) -> None:
@@ -227,21 +241,20 @@ class WizardScreen(DpoScreen):
     def _review(self) -> ReviewStep:
         return next(step for step in self.steps if isinstance(step, ReviewStep))
 
-    def _enter(self, index: int) -> None:
-        """Be at another step."""
+    async def _enter(self, index: int) -> None:
+        """Be at another step. Steps are made when they are first entered: the first one is there at once."""
         step = self.steps[index]
+        switcher = self.query_one("#steps", ContentSwitcher)
+        if not step.is_attached:
+            await switcher.mount(step)
         self._at = index
         self._seen.add(index)
         self._review.parameters = getattr(self.steps[1], "parameters", None)
-        self.query_one("#steps", ContentSwitcher).current = step.id
+        switcher.current = step.id
         step.refresh_from_draft()
         step.shown()
         step.focus_entry()
         self._draw()
-
-    def _enter_after_reload(self) -> None:
-        if self._error is None:
-            self._enter(0)
 
     def _refresh(self) -> None:
         """Another hand was at the draft."""

