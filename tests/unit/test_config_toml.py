@@ -139,3 +139,24 @@ def test_a_value_of_the_command_line_is_toml_or_else_text() -> None:
     assert [parse_value(text) for text in written] == [
         5e-7, True, "5", [1, 2], "cosine", "a = b", "1\nx = 2", "", "[", "~/x",
     ]  # fmt: skip
+
+
+def test_a_key_that_is_removed_takes_nothing_else_with_it() -> None:
+    document = TomlDocument.parse(COMMENTED.replace("\n", "\r\n"), HERE)
+    document.remove("train.epochs")
+    kept = COMMENTED.replace("epochs = 1.0        # once\n", "")
+    assert document.dumps() == kept.replace("\n", "\r\n")
+    assert document.unwrap() == {"model": {"id": "a/b"}, "train": {}}
+
+
+@pytest.mark.parametrize("key", ["train.keep", "launch", "model.id.deeper", "data.sources.3"])
+def test_what_is_not_there_is_removed_without_a_trace(key: str) -> None:
+    document = TomlDocument.parse(COMMENTED, HERE)
+    document.remove(key)
+    assert document.dumps() == COMMENTED
+
+
+def test_a_new_table_is_set_off_like_the_others() -> None:
+    document = TomlDocument.parse('[model]\nid = "a"\n\n[train]\nepochs = 1\n', HERE)
+    document.set("model.lora.rank", 8)
+    assert document.dumps() == '[model]\nid = "a"\n\n[model.lora]\nrank = 8\n\n[train]\nepochs = 1\n'
