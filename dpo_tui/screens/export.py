@@ -95,7 +95,7 @@ class ExportScreen(DpoScreen):
 
     def on_mount(self) -> None:
         """Look at the run, and follow what runs."""
-        self.add_class("-wait")
+        self._mode("wait")
         self._look()
         self.set_interval(POLL_SECONDS, self._follow)
 
@@ -122,18 +122,18 @@ class ExportScreen(DpoScreen):
             pass
         self._facts, self._result, self._plan = event.facts, event.result, event.plan
         self._exporting = event.running and self._follower.story.end is None
-        about = t("export.checkpoints", count=len(event.facts.checkpoints)) if event.facts else ""
-        self.query_one(TitleBar).tell(about=plain_line(about))
-        if event.facts is not None and event.facts.checkpoints and not self.query(ExportForm):
-            await self.query_one("#form").mount(ExportForm(event.facts, self._run.name))
+        if event.facts is not None:
+            about = t("export.checkpoints", count=len(event.facts.checkpoints))
+            self.query_one(TitleBar).tell(about=plain_line(about))
+            if event.facts.checkpoints and not self.query(ExportForm):
+                await self.query_one("#form").mount(ExportForm(event.facts, self._run.name))
         self._show(event.problem)
 
     def _show(self, problem: str = "") -> None:
         """The story of an export where there is one, else the choices, else why there are none."""
         story = self._follower.story
-        told = self._exporting or self._result is not None or bool(story.end and story.end.exit_code)
-        told = told or bool(story.stages and story.end is None)
-        if told and not self._chosen_anew:
+        failed = story.end.exit_code != 0 if story.end else bool(story.stages)
+        if (self._exporting or self._result is not None or failed) and not self._chosen_anew:
             self._mode("story")
             self._draw()
             self.query_one(Body).focus()
@@ -189,16 +189,13 @@ class ExportScreen(DpoScreen):
                 return super().check_action(action, parameters)
 
     @on(Input.Submitted)
-    def _submitted(self) -> None:
-        self.action_start()
-
     def action_start(self) -> None:
         """Export what was chosen; what everybody shall see is asked for once more."""
         form = self.query_one(ExportForm)
         if problem := form.problem():
             self._say(problem, failed=True)
-            return
-        self._begin_if_sure(form.plan())
+        else:
+            self._begin_if_sure(form.plan())
 
     def _begin_if_sure(self, plan: ExportPlan) -> None:
         if plan.push is None or plan.private:
@@ -269,9 +266,6 @@ class ExportScreen(DpoScreen):
         self._begin_if_sure(replace(plan, push=wanted[0], private=wanted[1]))
 
     @on(HubRows.Wanted)
-    def _wanted(self) -> None:
-        self._ask_login()
-
     def _ask_login(self) -> None:
         if self._login is not None and self._login.standing == "ok":
             self.post_message(self.LoggedIn(self._login))
@@ -292,7 +286,7 @@ class ExportScreen(DpoScreen):
 
     def action_ask(self) -> None:
         """Ask the base and the exported model the same questions."""
-        if self._result is not None:
+        if self._result:
             self._start(partial(exporting.start_answers, self._run, self._result.path))
 
     def action_copy(self) -> None:
