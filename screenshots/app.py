@@ -30,8 +30,8 @@ SMALL = (80, 24)
 WAIT_SECONDS = 600.0
 
 TRAINED = {
-    "concise": ("train.max_steps=48", "objective.beta=0.1"),
-    "concise-beta-0.5": ("train.max_steps=48", "objective.beta=0.5"),
+    "concise": ("train.max_steps=40", "objective.beta=0.1"),
+    "concise-beta-0.5": ("train.max_steps=40", "objective.beta=0.5"),
     "concise-ipo": ("train.max_steps=400", "objective.loss=ipo"),
 }
 """The runs and what they change of the quickstart; the last one is stopped when its picture is drawn."""
@@ -65,8 +65,9 @@ def main() -> None:
 
 def train(name: str, *, detach: bool = False) -> None:
     """A training of the quickstart by the command line."""
-    sets = ["train.pairs_per_step=4", "train.save_every=16", "data.max_length=256", *TRAINED[name]]
-    sets += ["data.max_prompt_length=128", "train.tokens_per_pack=1024"]
+    sets = ["train.pairs_per_step=2", "train.save_every=16", "data.max_length=128", *TRAINED[name]]
+    sets += ["data.max_prompt_length=64", "train.tokens_per_pack=512", "data.sources.0.limit=40"]
+    sets += ["optimizer.learning_rate=5e-6", "export.enabled=false"]
     config = HERE.parent / "templates" / "quickstart.toml"
     command = [sys.executable, "-P", "-m", "dpo_tui", "--headless", str(config), "--run", name]
     command += [f"--set={setting}" for setting in sets] + (["--detach"] if detach else [])

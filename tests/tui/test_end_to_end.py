@@ -27,7 +27,7 @@ eval_fraction = 0.2
 [[data.sources]]
 source = "builtin"
 path = "quickstart"
-limit = 12
+limit = 10
 [optimizer]
 learning_rate = 1e-5
 [train]
@@ -90,8 +90,8 @@ def attach_and_stop(run: RunDir, work: Path) -> None:
     with Terminal(["attach", "mine"], cwd=work) as terminal:
         terminal.wait_for("mine", "training", "loss", "⠉")
         terminal.press("s")
-        terminal.wait_for("Stop")
-        terminal.press("enter")
+        terminal.wait_for("Stop this run?")
+        terminal.press("down", "enter")
         terminal.wait_for("stopped", seconds=SECONDS)
         until(lambda: effective_state(run).state == "stopped", SECONDS)
         assert CheckpointIndex(run.checkpoints_dir).latest() == effective_state(run).step
