@@ -114,9 +114,7 @@ def pair_text(text: str) -> Content:
     """A part of a pair: visible whatever it holds, special tokens dim, the middle of a long one left out."""
     if len(text) > BEGINNING + END + 100:
         left_out = t("data_step.left_out", count=f"{len(text) - BEGINNING - END:,}")
-        return Content.assemble(
-            *_styled(text[:BEGINNING]), (f" [{left_out}] ", "$text-muted"), *_styled(text[-END:])
-        )
+        return Content.assemble(*_styled(text[:BEGINNING]), (f" [{left_out}] ", "dim"), *_styled(text[-END:]))
     return Content.assemble(*_styled(text))
 
 
@@ -124,6 +122,6 @@ def _styled(text: str) -> Iterator[Content]:
     at = 0
     for found in _SPECIAL.finditer(text):
         yield Content(visible(text[at : found.start()]))
-        yield Content.styled(visible(found.group()), "$text-muted 70%")
+        yield Content.styled(visible(found.group()), "dim")
         at = found.end()
     yield Content(visible(text[at:].rstrip("\n")))

@@ -181,7 +181,7 @@ def _import_client() -> None:
 
 def _row(choice: Choice, width: int, kind: Kind) -> Content:
     repo = choice.repo
-    note = Content.styled(one_line(repo.license or ""), "$text-muted")
+    note = Content.styled(one_line(repo.license or ""), "dim")
     if repo.gated:
         note = Content.styled(t("picker.gated"), "$warning")
     elif choice.why != "found":
@@ -204,4 +204,4 @@ def _columns(name: Content, counts: list[Content], note: Content, width: int, ki
 
 
 def _counted(number: int | None) -> Content:
-    return Content.styled("" if number is None else quantities.count(number), "$text-muted")
+    return Content.styled("" if number is None else quantities.count(number), "dim")

@@ -139,12 +139,10 @@ def _table(columns: Sequence[Mapping[str, Any]]) -> Content:
     """A line for each column, cut by the widget where an example is long."""
     head = [t("columns.head.name"), t("columns.head.kind"), t("columns.head.example")]
     lines = [Content.assemble(cell(Content(head[0]), _NAME), cell(Content(head[1]), _KIND), head[2])]
-    lines = [line.stylize("$text-muted") for line in lines]
+    lines = [line.stylize("dim") for line in lines]
     for column in columns:
         kind = f"columns.kind.{column['kind']}"
         name = cell(Content(one_line(str(column["name"]))), _NAME - 1)
-        said = cell(
-            Content.styled(t(kind) if has(kind) else one_line(str(column["kind"])), "$text-muted"), _KIND
-        )
+        said = cell(Content.styled(t(kind) if has(kind) else one_line(str(column["kind"])), "dim"), _KIND)
         lines.append(Content.assemble(name, " ", said, one_line(str(column["example"]))))
     return Content("\n").join(lines)

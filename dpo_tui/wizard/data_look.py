@@ -107,7 +107,7 @@ class DataLook(Vertical):
     def _begin(self, asked: Asked, said: str) -> None:
         self.asked, self.report, self.error = asked, None, None
         self._draw()
-        self._say(Content.styled(said, "$text-muted"))
+        self._say(Content.styled(said, "dim"))
 
     @work(exclusive=True, group="data", exit_on_error=False)
     async def _read(self, asked: Asked, client: PreviewClient) -> None:
@@ -129,7 +129,7 @@ class DataLook(Vertical):
         if event.asked == self.asked and self.report is None and self.error is None:
             name = "reading" if event.total is None else "encoding"
             numbers = {"done": f"{event.done:,}", "total": f"{event.total or 0:,}"}
-            self._say(Content.styled(t(f"data_step.{name}", **numbers), "$text-muted"))
+            self._say(Content.styled(t(f"data_step.{name}", **numbers), "dim"))
 
     @on(Read)
     def _was_read(self, event: Read) -> None:

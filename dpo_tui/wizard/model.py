@@ -122,9 +122,9 @@ class ModelStep(PreviewedStep):
             return
         self._asked, self._error, self.parameters = model, None, None
         if any(key.removeprefix("model.") in _READ for key in self.problems()):
-            self._say(Content.styled(t("model_step.invalid"), "$text-muted"))
+            self._say(Content.styled(t("model_step.invalid"), "dim"))
             return
-        self._say(Content.styled(t("model_step.reading"), "$text-muted"))
+        self._say(Content.styled(t("model_step.reading"), "dim"))
         self._read(model)
 
     @work(exclusive=True, group="model", exit_on_error=False)

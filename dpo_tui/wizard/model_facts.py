@@ -17,7 +17,7 @@ LABEL = 20
 def facts_text(facts: Mapping[str, Any]) -> Content:
     """The answer of the helper process; what it does not know is left out."""
     lines = [
-        Content.assemble(cell(Content.styled(t(f"model_step.{name}"), "$text-muted"), LABEL), value)
+        Content.assemble(cell(Content.styled(t(f"model_step.{name}"), "dim"), LABEL), value)
         for name, value in _lines(facts)
     ]
     return Content("\n").join(lines)
@@ -33,7 +33,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, Content]]:
     parameters = parameters_of(facts)
     kind = one_line(str(facts.get("architecture") or ""))
     if parameters is not None:
-        yield "parameters", Content.assemble(quantities.count(parameters), ("  " + kind, "$text-muted"))
+        yield "parameters", Content.assemble(quantities.count(parameters), ("  " + kind, "dim"))
     stored = [one_line(str(facts["dtype"]))] if facts.get("dtype") else []
     stored += [quantities.size(facts["bytes"])] if isinstance(facts.get("bytes"), int) else []
     if stored:
@@ -43,7 +43,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, Content]]:
     if facts.get("context"):
         yield (
             "context",
-            Content.assemble(f"{facts['context']:,}", (f" {t('model_step.tokens')}", "$text-muted")),
+            Content.assemble(f"{facts['context']:,}", (f" {t('model_step.tokens')}", "dim")),
         )
     yield "template", _template(bool(facts.get("chat_template")))
     if facts.get("license"):

@@ -46,4 +46,4 @@ def refusal(error: PreviewError) -> Content:
     """An error of the helper process with what to do about it."""
     said = Content.styled(f"✗ {visible(explain(error.code, error.text, error.params))}", "$error")
     more = visible(advice(error.code, error.params))
-    return Content.assemble(said, "\n", (more, "$text-muted")) if more else said
+    return Content.assemble(said, "\n", (more, "dim")) if more else said

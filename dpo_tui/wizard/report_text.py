@@ -33,7 +33,7 @@ def warnings_text(report: Report) -> Content:
         code, params = str(notice["code"]), notice.get("params") or {}
         texts.append(Content.styled(f"⚠ {visible(explain(code, notice['text'], params))}", "$warning"))
         if more := advice(code, params):
-            texts.append(Content.styled(visible(more), "$text-muted"))
+            texts.append(Content.styled(visible(more), "dim"))
     return Content("\n").join(texts)
 
 
@@ -52,23 +52,23 @@ def _sources(report: Report) -> Iterator[Content]:
     for source in sources:
         how = t("data_step.detected") if source["detected"] else t("data_step.as_given")
         name = f"{one_line(str(source['path'])).rpartition('/')[2]}  " if len(sources) > 1 else ""
-        yield Content.assemble(name, one_line(str(source["format"])), (f" ({how})", "$text-muted"))
+        yield Content.assemble(name, one_line(str(source["format"])), (f" ({how})", "dim"))
 
 
 def _counts(report: Report, places: bool) -> Iterator[Content]:
     numbers = {name: f"{int(report[name]):,}" for name in ("rows", "kept", "train", "eval")}
     yield Content(t("data_step.counts", **numbers))
     if report.get("partial"):
-        yield Content.styled(t("data_step.partial", rows=numbers["rows"]), "$text-muted")
+        yield Content.styled(t("data_step.partial", rows=numbers["rows"]), "dim")
     tallies = _tallies(report)
     width = max((len(f"{tally['count']:,}") for tally in tallies.values()), default=0)
     for key, tally in tallies.items():
-        style = "$warning" if key.startswith("report.dropped") else "$text-muted"
+        style = "$warning" if key.startswith("report.dropped") else "dim"
         reason = t(key) if has(key) else one_line(key.rpartition(".")[2])
         detail = f" ({one_line(tally['detail'])[:60]})" if tally.get("detail") else ""
         yield Content.assemble((f"{tally['count']:>{width},}", style), f"  {reason}{detail}")
         if places and tally.get("places"):
-            yield Content.styled(f"{'':>{width}}  {_places(tally)}", "$text-muted")
+            yield Content.styled(f"{'':>{width}}  {_places(tally)}", "dim")
 
 
 def _tallies(report: Report) -> dict[str, Mapping[str, Any]]:
@@ -101,12 +101,12 @@ def _lengths(report: Report) -> Iterator[Content]:
         yield Content.assemble(
             (f"{t(f'data_step.{part}'):<9} ", STYLES[part]),
             (blocks(histograms.get(part, ())), STYLES[part]),
-            (f"  {t('data_step.p50')} ", "$text-muted"),
+            (f"  {t('data_step.p50')} ", "dim"),
             f"{p50:>{spread},}",
-            (f"  {t('data_step.p95')} ", "$text-muted"),
+            (f"  {t('data_step.p95')} ", "dim"),
             f"{p95:>{spread},}",
         )
-    yield Content.styled(_compared(report), "$text-muted")
+    yield Content.styled(_compared(report), "dim")
 
 
 def _compared(report: Report) -> str:
