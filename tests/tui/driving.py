@@ -21,7 +21,7 @@ def frame(app: App[Any]) -> str:
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
 
-async def wait_for(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 20.0) -> None:
+async def wait_for(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Let the app work until the condition holds; fails the test when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
