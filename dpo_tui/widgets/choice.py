@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.content import Content
-from textual.events import Click
+from textual.events import MouseDown
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -67,8 +67,11 @@ class Choice(Widget, can_focus=True):
         at = values.index(self.value) if self.value in values else (-1 if by > 0 else 0)
         self._choose((at + by) % len(values))
 
-    def on_click(self, event: Click) -> None:
-        """Choose the word under the mouse."""
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Choose the word under the mouse.
+
+        A click would be too late: the help of a field that loses the focus by it moves this away from the mouse.
+        """
         offset = event.get_content_offset(self)
         rows = self._rows()
         if offset is None or not 0 <= offset.y < len(rows):

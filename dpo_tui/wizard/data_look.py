@@ -9,6 +9,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Click, MouseDown
 from textual.message import Message
 from textual.widgets import Button, Static
 
@@ -30,6 +31,19 @@ UNSURE = ("data.format_unknown", "data.format_ambiguous", "data.format_refused",
 TEXT_FOR_CHAT = "data.text_for_chat_model"
 
 Asked = Mapping[str, Any]
+
+
+class Remedy(Button):
+    """A button that is pressed as soon as the mouse is down: what is above it may move it away before it is up."""
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Press it."""
+        event.stop()
+        self.press()
+
+    def on_click(self, event: Click) -> None:
+        """It is pressed already."""
+        event.prevent_default()
 
 
 class DataLook(Vertical):
@@ -80,10 +94,10 @@ class DataLook(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static(id="report")
-        yield Button(t("data_step.map"), id="map", compact=True)
+        yield Remedy(t("data_step.map"), id="map", compact=True)
         yield PairView()
         yield Static(id="warnings")
-        yield Button(t("data_step.as_chat"), id="as-chat", compact=True)
+        yield Remedy(t("data_step.as_chat"), id="as-chat", compact=True)
 
     def ask(self, asked: Asked, client: PreviewClient) -> None:
         """Have the rows read, unless they are what was read last; a hub that was away is tried again."""

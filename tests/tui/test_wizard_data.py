@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, Select, Static
 
 from dpo_tui.preview import PreviewClient, PreviewError
 from dpo_tui.text import Language
+from dpo_tui.widgets.choice import Choice
 from dpo_tui.widgets.histogram import blocks
 from dpo_tui.widgets.pair_view import PairView
 from dpo_tui.widgets.path_picker import PathPicker
@@ -185,6 +186,32 @@ async def test_the_columns_chosen_are_written_into_the_config() -> None:
         assert sources(step)[0]["columns"] == {"prompt": "q", "chosen": "better", "rejected": "worse"}
         assert preview.questions("columns") == [{"source": {"source": "local", "path": "odd.jsonl"}}]
         assert not step.query_one("#map", Button).display
+
+
+async def test_the_mouse_presses_what_moves_away_from_it() -> None:
+    """The help of the field that loses the focus is gone before the mouse is up again."""
+    preview = PlayedPreview(data=refused(UNKNOWN), columns=COLUMNS)
+    async with at_data(preview, LOCAL) as (pilot, step):
+        button = step.query_one("#map", Button)
+        await wait_for(pilot, lambda: button.region.height)
+        above = button.region.offset
+        await pilot.mouse_down(button)
+        await wait_for(pilot, lambda: pilot.app.screen.query(Select))
+        await pilot.mouse_up(offset=above)
+        await pilot.press("escape")
+        assert not isinstance(pilot.app.screen, ColumnsScreen)
+        assert len(preview.questions("columns")) == 1
+
+
+async def test_the_mouse_chooses_a_word_that_moves_away_from_it() -> None:
+    async with at_data(PlayedPreview(data=report()), LOCAL) as (pilot, step):
+        await wait_for(pilot, lambda: "437" in told(step))
+        words = next(one for one in step.query(Choice) if one.value == "truncate")
+        before = words.region
+        await pilot.mouse_down(words, offset=(before.width - 20, 0))
+        await wait_for(pilot, lambda: words.region.y != before.y)
+        await pilot.mouse_up(offset=before.offset)
+        assert step.draft.get("data.too_long") == "drop"
 
 
 async def test_a_format_by_name_stands_for_the_columns() -> None:
