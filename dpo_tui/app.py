@@ -1,34 +1,24 @@
 """The app: which screen is on, in which colours, and how it is left. It owns no run: its end changes none."""
 
-import asyncio
-import os
-import signal
-import threading
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.screen import Screen
 
 from dpo_tui.keys import key
-from dpo_tui.leaving import Farewell, attach_command, live_among
+from dpo_tui.quitting import QuitPolicy
 from dpo_tui.settings import Recents, Settings
-from dpo_tui.text import language, t, use
+from dpo_tui.text import has, language, t, use
 from dpo_tui.theme import DEFAULT, METRIC_HUES, METRIC_HUES_ANSI, THEMES
 from engine.launch.local import SupervisorCommand, supervisor_command
-from engine.rundir.control import Control
-from engine.rundir.paths import RunDir
-
-HANGUPS = (signal.SIGTERM, signal.SIGHUP)
-LEAVING_SECONDS = 3.0
-"""Leaving takes one; a write to a terminal that was closed may wait for ever."""
+from engine.sanitize import one_line
 
 
-class DpoApp(App[int]):
+class DpoApp(QuitPolicy):
     """`dpo-tui`. Screens are imported when they are first shown, so that the first frame is there at once."""
 
     CSS_PATH = Path(__file__).parent / "app.tcss"
@@ -61,10 +51,7 @@ class DpoApp(App[int]):
         self.settings = settings or Settings()
         self.recents = recents or Recents()
         self.supervisor = supervisor
-        self.farewells: list[Farewell] = []
-        """What is said of runs that go on, once the terminal is the person's again."""
         self._first = (run, config, new)
-        self._started: list[Path] = []
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The hues of metrics, for themes that do not name them."""
@@ -79,25 +66,26 @@ class DpoApp(App[int]):
         self.theme = wanted if wanted in self.available_themes else DEFAULT
         self.set_keymap(self.settings.keys)
 
+    def _unusable_settings(self) -> Iterator[str]:
+        """What the settings name and the app does not have."""
+        theme = self.settings.theme
+        if theme is not None and theme not in self.available_themes:
+            yield t("app.no_theme", theme=one_line(theme), themes=", ".join(sorted(self.available_themes)))
+        for name in self.settings.keys:
+            if not has(f"key.{name}"):
+                yield t("app.no_key", name=one_line(name))
+
     def on_mount(self) -> None:
         """The first screens; a terminal that goes away ends the app in good order."""
-        loop = asyncio.get_running_loop()
-        for number in HANGUPS:
-            with suppress(RuntimeError, ValueError, NotImplementedError):  # not the main thread, as in tests
-                loop.add_signal_handler(number, self._hung_up, number)
+        self.listen_to_signals()
+        for problem in self._unusable_settings():
+            self.notify(problem, severity="warning", markup=False, timeout=10)
         run, config, new = self._first
         self.open_home()
         if run is not None:
             self.open_monitor(run)
         elif new or config is not None:
             self.open_wizard(config)
-
-    def _hung_up(self, number: int) -> None:
-        """Leave in good order; where the terminal takes no more writes, without it: nothing depends on this process."""
-        last_resort = threading.Timer(LEAVING_SECONDS, os._exit, [128 + number])
-        last_resort.daemon = True
-        last_resort.start()
-        self.exit(128 + number)
 
     def open_home(self) -> None:
         """The list of runs: the screen under all others."""
@@ -131,42 +119,19 @@ class DpoApp(App[int]):
 
     def run_started(self, root: Path) -> None:
         """A run was started or resumed here: show it, over the list of runs."""
-        if root not in self._started:
-            self._started.append(root)
+        self.started.append(root)
         while len(self.screen_stack) > 2:
             self.pop_screen()
         self.open_monitor(root)
 
-    async def action_quit(self) -> None:
-        """Leave; while a run trains that was started or is watched here, ask how."""
-        live = live_among([*self._watched(), *self._started])
-        if not live:
-            self.exit(0)
-            return
-        from dpo_tui.screens.quit import QuitScreen
+    def action_help_quit(self) -> None:
+        """What Ctrl+C does: it says how to leave, since it is pressed by habit."""
+        self.notify(t("app.ctrl_c", key=self.keys_of("app.quit")), markup=False)
 
-        if not isinstance(self.screen, QuitScreen):
-            self.push_screen(
-                QuitScreen([RunDir(root).name for root in live], attach_command(live[0])), self._leave
-            )
-
-    def detach(self) -> None:
-        """Leave, and let everything train."""
-        self._leave("detach")
-
-    def _leave(self, how: str | None) -> None:
-        if how is None:
-            return
-        live = live_among([*self._watched(), *self._started])
-        for root in live:
-            if how == "stop":
-                Control(RunDir(root).control_dir).request_stop()
-            self.farewells.append(Farewell(root, stopping=how == "stop"))
-        self.exit(0)
-
-    def _watched(self) -> list[Path]:
-        """The runs whose monitors are open, the uppermost first."""
-        return [screen.root for screen in reversed(self.screen_stack) if hasattr(screen, "root")]
+    def keys_of(self, binding: str) -> str:
+        """The keys that a binding has now, the person's own if there are."""
+        active = [one.binding for one in self.screen.active_bindings.values() if one.binding.id == binding]
+        return ", ".join(self.get_key_display(one) for one in active)
 
     def action_help(self) -> None:
         """Explain what has the focus, and the keys."""
@@ -195,7 +160,12 @@ class DpoApp(App[int]):
 
     def action_save_screenshot(self) -> None:
         """The screen as a picture, in the working directory."""
-        self.notify(t("app.screenshot", path=self.save_screenshot()), markup=False)
+        try:
+            told = t("app.screenshot", path=self.save_screenshot())
+        except OSError as error:
+            self.notify(f"{t('app.failed')}: {error.strerror}", severity="error", markup=False)
+        else:
+            self.notify(told, markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every key that works now, by what it does."""

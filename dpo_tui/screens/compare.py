@@ -125,7 +125,7 @@ class CompareScreen(DpoScreen):
         rows, unreadable = self._differences.rows, self._differences.unreadable
         lines = [Content.styled(t("compare.configs"), "bold")]
         if not rows and len(unreadable) < len(self.roots) - 1:
-            lines.append(Content.styled(t("compare.same"), "$text-muted"))
+            lines.append(Content.styled(t("compare.same"), "dim"))
         lines += self._rows(rows)
         lines += [plain_line(t("compare.unreadable", name=name), "$warning") for name in unreadable]
         return Content("\n").join(lines)
@@ -135,7 +135,7 @@ class CompareScreen(DpoScreen):
 
     def _line(self, name: str, told: Sequence[Content]) -> Content:
         cells = [cell(value, self._cells()) for value in told]
-        label = cell(plain_line(name, "$text-muted"), self._key_cells())
+        label = cell(plain_line(name, "dim"), self._key_cells())
         return Content(" " * GAP).join([label, *cells])
 
     def _key_cells(self) -> int:

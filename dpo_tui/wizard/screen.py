@@ -1,6 +1,7 @@
 """The wizard: five steps over one draft, and the config as it will be saved beside them."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -181,10 +182,19 @@ class WizardScreen(DpoScreen):
 
     def action_back(self) -> None:
         """Leave; what is not saved is asked about."""
-        if self._error is not None or not self.draft.changed:
-            self.dismiss()
+        if self.unsaved:
+            self.ask_to_leave(self.dismiss)
         else:
-            self.app.push_screen(LeaveScreen(config_path(self.draft)), self._leave)
+            self.dismiss()
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether leaving would lose something."""
+        return self._error is None and self.draft.changed
+
+    def ask_to_leave(self, then: Callable[[], object]) -> None:
+        """Ask what becomes of the draft; `then` goes, unless somebody wants to stay."""
+        self.app.push_screen(LeaveScreen(config_path(self.draft)), partial(self._leave, then))
 
     def help_text(self) -> str:
         """About the step one is at."""
@@ -282,7 +292,7 @@ class WizardScreen(DpoScreen):
             self.notify(t("wizard.saved", path=one_line(str(path))), markup=False)
             self._refresh()
 
-    def _leave(self, how: Leaving | None) -> None:
+    def _leave(self, then: Callable[[], object], how: Leaving | None) -> None:
         if how == "save":
             try:
                 path = save(self.draft)
@@ -292,7 +302,7 @@ class WizardScreen(DpoScreen):
             self._remember(path)
             self.app.notify(t("wizard.saved", path=one_line(str(path))), markup=False)
         if how in ("save", "discard"):
-            self.dismiss()
+            then()
 
     def _remember(self, path: Path) -> None:
         self.dpo.recents.remember("config", str(path.absolute()))

@@ -1,5 +1,6 @@
 """What all screens share: help, jump mode, the palette, themes, other keys, leaving."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,9 +14,13 @@ from dpo_tui.app import DpoApp
 from dpo_tui.keys import FORBIDDEN, key
 from dpo_tui.screens.base import DpoScreen
 from dpo_tui.screens.help import HelpScreen
+from dpo_tui.screens.quit import QuitScreen
 from dpo_tui.settings import Settings
 from dpo_tui.text import Language
+from engine.exits import CannotWriteError
+from engine.rundir.control import Control
 from tests.tui.driving import frame, wait_for
+from tests.tui.fake_runs import make_run
 
 
 class Page(DpoScreen):
@@ -31,6 +36,16 @@ class Page(DpoScreen):
         yield self.Explained(id="first")
         yield Input(id="second")
         yield Footer(compact=True, show_command_palette=False)
+
+
+class Drafting(Page):
+    """A screen with something unsaved."""
+
+    unsaved = True
+    asked: Callable[[], object] | None = None
+
+    def ask_to_leave(self, then: Callable[[], object]) -> None:
+        self.asked = then
 
 
 class Bare(DpoApp):
@@ -93,6 +108,53 @@ async def test_a_theme_of_the_settings_is_used(theme: str, tmp_path: Path) -> No
     async with Bare(tmp_path, settings=Settings(theme=theme)).run_test() as pilot:
         assert pilot.app.theme == (theme if theme != "no-such" else "dpo-dark")
         assert "metric-loss" in pilot.app.theme_variables
+
+
+async def test_settings_that_name_what_is_not_there_are_told_of(tmp_path: Path) -> None:
+    settings = Settings(theme="no-such", keys={"home.nwe": "N", "home.new": "N"})
+    async with Bare(tmp_path, settings=settings).run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_for(pilot, lambda: "There is no theme no-such" in frame(pilot.app))
+        assert "There is no key home.nwe to change" in frame(pilot.app)
+        assert "home.new to change" not in frame(pilot.app)
+
+
+async def test_ctrl_c_says_how_to_leave(tmp_path: Path, language: Language) -> None:
+    settings = Settings(keys={"app.quit": "ctrl+x"})
+    async with Bare(tmp_path, settings=settings).run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("ctrl+c")
+        words = {"en": "To leave, press ^x", "zh": "退出请按 ^x"}[language]
+        await wait_for(pilot, lambda: words in frame(pilot.app))
+
+
+async def test_a_draft_that_nobody_saved_is_asked_about_before_leaving(tmp_path: Path) -> None:
+    draft = Drafting()
+    async with Bare(tmp_path).run_test() as pilot:
+        await pilot.app.push_screen(draft)
+        await pilot.press("ctrl+q")
+        await wait_for(pilot, lambda: draft.asked is not None)
+        assert pilot.app.is_running
+        draft.unsaved = False
+        assert draft.asked is not None
+        draft.asked()
+    assert pilot.app.return_value == 0
+
+
+async def test_a_run_that_cannot_be_asked_to_stop_keeps_the_app_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Control) -> None:
+        raise CannotWriteError("disk.cannot_write", "no space left on the disk")
+
+    monkeypatch.setattr(Control, "request_stop", refuse)
+    run = make_run(tmp_path, "mine", "running", steps=1)
+    app = Bare(tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        app.started.append(run.root)
+        await pilot.press("ctrl+q")
+        await wait_for(pilot, lambda: isinstance(app.screen, QuitScreen))
+        await pilot.press("down", "enter")
+        await wait_for(pilot, lambda: "no space left on the disk" in frame(app))
+        assert app.is_running
 
 
 def test_no_key_of_the_app_is_one_that_terminals_keep_for_themselves() -> None:

@@ -69,6 +69,15 @@ def test_every_text_asked_for_is_there() -> None:
     assert not {key: place for key, place in asked.items() if key not in english}
 
 
+def test_nothing_is_said_that_nobody_asks_for() -> None:
+    sources = [path for path in PACKAGE.rglob("*.py") if path.parent.name not in LANGUAGES]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    begun = tuple(re.findall(r"""f["']([a-z_]+(?:\.[a-z_]+)*[._])\{""", code))
+    own = {key for key in catalogue("en") if not key.startswith((*ENGINES, "key.", *begun))}
+    assert len(own) > 100
+    assert not {key for key in own if f'"{key}"' not in code and f"'{key}'" not in code}
+
+
 def asked_for(path: Path) -> Iterator[tuple[str, str]]:
     """The keys that are written out in calls of `t`."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
