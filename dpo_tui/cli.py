@@ -5,15 +5,15 @@ command that needs it, so that `--help` answers at once. Stdout is data, stderr 
 """
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
 
+from dpo_tui.engine_verbs import become_engine, export_words
 from dpo_tui.template_verbs import templates_app
 from engine.exits import EngineError, Exit, UsageError
 from engine.sanitize import one_line
@@ -219,7 +219,7 @@ def data(
     """Report what training would make of the data."""
     settings = [f"--set={override}" for override in overrides or ()]
     settings += [f"--model={model}"] if model is not None else []
-    _become_engine("data", *(["--json"] if json else []), *settings, "--", str(config))
+    become_engine("data", *(["--json"] if json else []), *settings, "--", str(config))
 
 
 @app.command()
@@ -289,33 +289,11 @@ def export(
     ] = None,
 ) -> None:
     """Write a Hugging Face model from a run's checkpoint."""
-    if checkpoint is not None and not re.fullmatch("latest|best|[0-9]+", checkpoint):
-        text = f"--checkpoint {one_line(checkpoint)}: expected latest, best or a step, like 300"
-        raise UsageError("export.bad_checkpoint", text)
-    if public and push is None:
-        raise UsageError(
-            "export.nothing_public", "--public needs --push REPO: nothing is uploaded without it"
-        )
-    options = {"--checkpoint": checkpoint, "--to": to, "--dtype": dtype, "--push": push}
-    given = [f"{name}={value}" for name, value in options.items() if value is not None]
-    if adapter is not None:
-        given.append("--adapter" if adapter else "--no-adapter")
-    if verify is not None:
-        given.append("--verify" if verify else "--no-verify")
-    if public:
-        given.append("--public")
-    _become_engine("export", *given, "--", str(_find(run, runs_dir or context.obj)))
+    given = export_words(checkpoint, to, dtype, adapter=adapter, push=push, public=public, verify=verify)
+    become_engine("export", *given, "--", str(_find(run, runs_dir or context.obj)))
 
 
 def _find(run: str, runs_dir: Path | None) -> Path:
     from dpo_tui.runs import find
 
     return find(run, runs_dir)
-
-
-def _become_engine(*arguments: str) -> NoReturn:
-    """Replace this process by the engine: its output, its exit code, and signals reach it directly."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "engine", *arguments])  # noqa: S606 # argv, no shell

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -16,13 +15,11 @@ from typing import Any
 
 from dpo_tui import clock
 from dpo_tui.export_story import Result, Story, StoryFollower, result_of
-from engine.launch.local import supervisor_environment
+from engine.launch.local import ENGINE, supervisor_environment
 from engine.process import ProcessId, start_time
 from engine.rundir.events import read_events
 from engine.rundir.files import read_json, write_json, writing
 from engine.rundir.paths import RunDir
-
-ENGINE = (sys.executable, "-P", "-m", "engine")
 
 ANSWERS = 3
 """Questions answered before and after."""

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import IO, Any
 
 import platformdirs
 
-from engine.launch.local import supervisor_environment
+from engine.launch.local import ENGINE, supervisor_environment
 from engine.process import ProcessId
 
 Progress = Callable[[int, int | None], None]
@@ -71,7 +70,7 @@ class _Question:
 def preview_command() -> list[str]:
     """The argv of the helper process, which ends with this one."""
     own = ProcessId.own()
-    return [sys.executable, "-P", "-m", "engine", "preview", "--parent", f"{own.pid}:{own.start_time}"]
+    return [*ENGINE, "preview", "--parent", f"{own.pid}:{own.start_time}"]
 
 
 class PreviewClient:

@@ -10,7 +10,8 @@ from engine.process import ProcessId
 from engine.rundir.files import writing
 from engine.rundir.paths import RunDir
 
-_ENGINE = ("-P", "-m", "engine")  # -P: a folder named engine in the working directory is not ours
+ENGINE = (sys.executable, "-P", "-m", "engine")
+"""The engine as a process of its own. -P: a folder named engine in the working directory is not ours."""
 
 SupervisorCommand = Callable[[RunDir, ProcessId | None], list[str]]
 
@@ -20,7 +21,7 @@ STOPPING_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 def supervisor_command(run: RunDir, owner: ProcessId | None) -> list[str]:
     """The argv of a run's supervisor; the run ends when `owner` does."""
     owned = ["--owner", f"{owner.pid}:{owner.start_time}"] if owner else []
-    return [sys.executable, *_ENGINE, "run", str(run.root), *owned]
+    return [*ENGINE, "run", str(run.root), *owned]
 
 
 def rank_command(run: RunDir, rank: int, world: int, port: int = 0) -> tuple[list[str], dict[str, str]]:
@@ -28,7 +29,7 @@ def rank_command(run: RunDir, rank: int, world: int, port: int = 0) -> tuple[lis
 
     With a `world` above 1 the ranks meet at `port` of this machine.
     """
-    argv = [sys.executable, *_ENGINE, "rank", str(run.root)]
+    argv = [*ENGINE, "rank", str(run.root)]
     if world == 1:
         return argv, {}
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}

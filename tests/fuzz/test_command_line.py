@@ -69,7 +69,7 @@ def speak(tmp_path_factory: pytest.TempPathFactory) -> Words:
             patch.chdir(here)
             patch.setattr("dpo_tui.headless.create", lambda _prepared: None)
             patch.setattr("dpo_tui.headless.spawn_supervisor", lambda *_, **__: Ended())
-            patch.setattr("dpo_tui.cli._become_engine", lambda *words: exec_engine(list(words)))
+            patch.setattr("dpo_tui.cli.become_engine", lambda *words: exec_engine(list(words)))
             patch.setattr("engine.models.load.load_tokenizer", too_far)
             return ended(lambda: cli.main(words))
 

@@ -227,7 +227,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Calls:
     ):
         monkeypatch.setattr(name, record)
     monkeypatch.setattr("dpo_tui.runs.find", lambda run, runs_dir: (runs_dir or Path("runs")) / run)
-    monkeypatch.setattr("dpo_tui.cli._become_engine", lambda *arguments: record(*arguments))
+    monkeypatch.setattr("dpo_tui.cli.become_engine", lambda *arguments: record(*arguments))
     return calls
 
 
@@ -286,7 +286,7 @@ def test_what_needs_torch_is_handed_to_the_engine(line: str, command: str, calle
 
 
 def test_the_engine_s_exit_code_is_the_command_s(tmp_path: Path) -> None:
-    script = "from dpo_tui.cli import _become_engine; _become_engine('no-such-verb')"
+    script = "from dpo_tui.engine_verbs import become_engine; become_engine('no-such-verb')"
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
