@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import orjson
+
 MAX_LINE = 1 << 20
 
 
@@ -68,9 +70,17 @@ class Tail:
 
 
 def parse(line: bytes) -> dict[str, Any] | None:
-    """The event in one line, or None when it is no event."""
+    """The event in one line, or None when it is no event. An integer beyond 64 bits is read as a float."""
     try:
-        event = json.loads(line)
+        event = orjson.loads(line)
+    except ValueError:  # it is stricter than those who write, of half a surrogate pair and of NaN
+        event = _patiently(line)
+    return event if isinstance(event, dict) and isinstance(event.get("type"), str) else None
+
+
+def _patiently(line: bytes) -> Any:
+    """What Python's own parser makes of a line; None when it is no JSON."""
+    try:
+        return json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return event if isinstance(event, dict) and isinstance(event.get("type"), str) else None
