@@ -15,6 +15,7 @@ from dpo_tui.text.explain import error_text
 from engine.exits import EngineError
 from engine.rundir.control import Control
 from engine.rundir.paths import RunDir
+from engine.sanitize import visible
 
 HANGUPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 LEAVING_SECONDS = 3.0
@@ -46,12 +47,17 @@ class QuitPolicy(App[int]):
         self.exit(128 + number)
 
     async def action_quit(self) -> None:
-        """Leave. What is not saved is asked about first, then how, where a run trains that is watched here."""
+        """Leave. What is not saved is asked about first, then how, where a run trains that is watched here.
+
+        Whatever lies over a screen is closed by it: help, a picker, the same question asked before.
+        """
+        while isinstance(self.screen, ModalScreen):
+            self.pop_screen()
         drafts = (screen for screen in self.screen_stack if isinstance(screen, Unsaved))
         unsaved = next((draft for draft in drafts if draft.unsaved), None)
         if unsaved is None:
             self._ask_how_to_leave()
-        elif not isinstance(self.screen, ModalScreen):
+        else:
             unsaved.ask_to_leave(self._ask_how_to_leave)
 
     def _ask_how_to_leave(self) -> None:
@@ -61,7 +67,7 @@ class QuitPolicy(App[int]):
         live = live_among([*self._watched(), *self.started])
         if not live:
             self.exit(0)
-        elif not isinstance(self.screen, QuitScreen):
+        else:
             names = [RunDir(root).name for root in live]
             self.push_screen(QuitScreen(names, attach_command(live[0])), self._leave)
 
@@ -77,7 +83,7 @@ class QuitPolicy(App[int]):
             for root in live if how == "stop" else ():
                 Control(RunDir(root).control_dir).request_stop()
         except EngineError as error:
-            self.notify(error_text(error), severity="error", markup=False)
+            self.notify(visible(error_text(error)), severity="error", markup=False)
             return
         self.farewells = [Farewell(root, stopping=how == "stop") for root in live]
         self.exit(0)

@@ -139,6 +139,16 @@ async def test_a_draft_that_nobody_saved_is_asked_about_before_leaving(tmp_path:
     assert pilot.app.return_value == 0
 
 
+async def test_leaving_closes_what_lies_over_a_screen_and_asks_once(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "mine", "running", steps=1)
+    app = Bare(tmp_path)
+    async with app.run_test() as pilot:
+        app.started.append(run.root)
+        await pilot.press("f1", "ctrl+q", "ctrl+q")
+        await wait_for(pilot, lambda: isinstance(app.screen, QuitScreen))
+        assert [type(screen) for screen in app.screen_stack[1:]] == [Page, QuitScreen]
+
+
 async def test_a_run_that_cannot_be_asked_to_stop_keeps_the_app_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
