@@ -61,6 +61,12 @@ def quiet_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def runs_dir(quiet_home: Path) -> Path:
+    """Where the runs would be."""
+    return quiet_home / "runs"
+
+
+@pytest.fixture
 def still_clock(monkeypatch: pytest.MonkeyPatch) -> float:
     """Time stands still, so that ages and durations on the screen do."""
     monkeypatch.setattr(clock, "now", lambda: NOW)
