@@ -14,9 +14,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from textual.widgets import Input
 
 from dpo_tui import clock, text
-
-NOW = 1_764_000_000.0
-"""A moment at which nothing happens."""
+from tests.tui.fake_runs import NOW
 
 
 class FrameExtension(SingleFileSnapshotExtension):
@@ -67,7 +65,6 @@ def runs_dir(quiet_home: Path) -> Path:
 
 
 @pytest.fixture
-def still_clock(monkeypatch: pytest.MonkeyPatch) -> float:
-    """Time stands still, so that ages and durations on the screen do."""
+def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time stands still where the runs were left, so that ages and durations on the screen do."""
     monkeypatch.setattr(clock, "now", lambda: NOW)
-    return NOW

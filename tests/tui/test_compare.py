@@ -61,7 +61,7 @@ async def test_two_runs(
     size: tuple[int, int],
     language: Language,
     quiet_home: Path,
-    still_clock: float,
+    still_clock: None,
     snapshot: SnapshotAssertion,
 ) -> None:
     app = Compares(*two(quiet_home))
