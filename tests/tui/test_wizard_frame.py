@@ -95,19 +95,19 @@ async def test_on_a_narrow_terminal_the_rail_is_one_line() -> None:
         await wait_for(pilot, lambda: "step 4 of 5 · Launcher   ✗ Data" in frame(app))
 
 
-async def test_what_is_typed_is_marked_in_the_config_beside_it() -> None:
-    async with WizardApp().run_test(size=(120, 40)) as pilot:
+@pytest.mark.parametrize(
+    ("height", "key", "value"),
+    [(40, "objective.beta", "0.25"), (24, "train.save_every", "7")],
+    ids=["in sight", "out of sight"],
+)
+async def test_what_is_typed_is_marked_in_the_config_and_scrolled_to(
+    height: int, key: str, value: str
+) -> None:
+    async with WizardApp().run_test(size=(120, height)) as pilot:
         app = await opened(pilot)
         assert "▎" not in frame(app)
-        type_into(app, "objective.beta", "0.25")
-        await wait_for(pilot, lambda: "▎beta = 0.25" in frame(app))
-
-
-async def test_a_change_out_of_sight_is_scrolled_to() -> None:
-    async with WizardApp().run_test(size=(120, 24)) as pilot:
-        app = await opened(pilot)
-        type_into(app, "train.save_every", "7")
-        await wait_for(pilot, lambda: "▎save_every = 7" in frame(app))
+        type_into(app, key, value)
+        await wait_for(pilot, lambda: f"▎{key.split('.')[-1]} = {value}" in frame(app))
 
 
 @pytest.mark.parametrize(("size", "at_first"), [((80, 24), False), ((120, 40), True)])
