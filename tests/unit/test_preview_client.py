@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,13 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
     return made
 
 
+async def refusal(client: PreviewClient, kind: str = "model", **asked: Any) -> PreviewError:
+    """What is said instead of an answer."""
+    with pytest.raises(PreviewError) as caught:
+        await client.ask(kind, **asked)
+    return caught.value
+
+
 async def test_an_answer_comes_to_who_asked(script: Script) -> None:
     client = script(ECHO)
     answers = await asyncio.gather(client.ask("model", value=1), client.ask("data", value="[/é"))
@@ -60,9 +68,8 @@ async def test_an_error_carries_its_code_and_params(script: Script) -> None:
     client = script(
         'say(id=id, error={"exit": 3, "code": "data.x", "text": "no", "params": {"place": "a:3"}})'
     )
-    with pytest.raises(PreviewError) as caught:
-        await client.ask("data")
-    assert (caught.value.code, caught.value.text, caught.value.params) == ("data.x", "no", {"place": "a:3"})
+    error = await refusal(client, "data")
+    assert (error.code, error.text, error.params) == ("data.x", "no", {"place": "a:3"})
     await client.close()
 
 
@@ -116,19 +123,18 @@ async def test_a_process_that_died_is_started_again_and_asked_again(script: Scri
 
 async def test_a_process_that_always_dies_is_said_to_and_the_next_question_tries_anew(script: Script) -> None:
     client = script(f"if asked['value'] == 'deadly': os.kill(os.getpid(), 9)\n{ECHO}")
-    with pytest.raises(PreviewError) as caught:
-        await client.ask("data", value="deadly")
-    assert caught.value.code == "preview.died"
-    assert "memory" in caught.value.text
+    error = await refusal(client, "data", value="deadly")
+    assert error.code == "preview.died"
+    assert "memory" in error.text
     assert (await client.ask("data", value="good"))["value"] == "good"
     await client.close()
 
 
 async def test_a_command_that_is_none_is_said_to_be(tmp_path: Path) -> None:
     client = PreviewClient(lambda: [str(tmp_path / "absent")])
-    with pytest.raises(PreviewError, match="cannot start") as caught:
-        await client.ask("model")
-    assert caught.value.code == "preview.died"
+    error = await refusal(client)
+    assert error.code == "preview.died"
+    assert "cannot start" in error.text
     await client.close()
 
 
@@ -140,9 +146,7 @@ async def test_what_is_no_protocol_on_its_stdout_is_passed_over(script: Script) 
 
 async def test_an_answer_that_is_none_is_an_error(script: Script) -> None:
     client = script("say(id=id, answer=[1])")
-    with pytest.raises(PreviewError) as caught:
-        await client.ask("model")
-    assert caught.value.code == "preview.failed"
+    assert (await refusal(client)).code == "preview.failed"
     await client.close()
 
 
@@ -151,9 +155,7 @@ async def test_a_line_without_an_end_does_not_fill_the_memory(
 ) -> None:
     monkeypatch.setattr("dpo_tui.preview.LONGEST_LINE", 1 << 16)
     client = script("sys.stdout.write('x' * (1 << 20)); sys.stdout.flush(); time.sleep(60)")
-    with pytest.raises(PreviewError) as caught:
-        await client.ask("model")
-    assert caught.value.code == "preview.died"
+    assert (await refusal(client)).code == "preview.died"
     await client.close()
 
 
