@@ -1,6 +1,5 @@
 """A run's curve at a glance, out of a few kilobytes of its events however many there are."""
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.rundir.events import step_of
+from engine.rundir.files import number
 from engine.rundir.tail import parse
 
 READ_BYTES = 64 * 1024
@@ -121,10 +121,10 @@ def _take(points: list[Point], event: dict[str, Any]) -> None:
             points.append(
                 Point(
                     step,
-                    _number(event.get("time")) or 0.0,
-                    _number(event.get("loss")),
-                    _number(event.get("rewards/margins")),
-                    _number(event.get("rewards/accuracies")),
+                    number(event.get("time")) or 0.0,
+                    number(event.get("loss")),
+                    number(event.get("rewards/margins")),
+                    number(event.get("rewards/accuracies")),
                 )
             )
         case _:
@@ -134,16 +134,6 @@ def _take(points: list[Point], event: dict[str, Any]) -> None:
 def _forget(points: list[Point], step: int) -> None:
     while points and points[-1].step > step:
         points.pop()
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -10,9 +10,12 @@ from typing import Literal
 from dpo_tui.run_curve import Curve, read_curve
 from dpo_tui.runs import effective_state, is_run, read_final
 from engine.exits import UsageError
-from engine.rundir.files import read_json
+from engine.rundir.files import number, read_json
 from engine.rundir.paths import RunDir
 from engine.rundir.status import FINAL, Reason, RunRecord, State, read_record, read_status
+
+MOST_COMPARED = 4
+"""Runs that can be told apart by how their lines are drawn."""
 
 Problem = Literal["no_config", "bad_status"]
 Signature = tuple[tuple[int, int], ...]
@@ -151,9 +154,7 @@ def _summarised(run: RunDir) -> tuple[float | None, float | None]:
     """Margin and accuracy at the end of the training, as the summary has them."""
     train = (read_json(run.summary_json) or {}).get("train")
     values = train if isinstance(train, dict) else {}
-    found = (values.get("rewards/margins"), values.get("rewards/accuracies"))
-    margin, accuracy = (float(value) if isinstance(value, int | float) else None for value in found)
-    return margin, accuracy
+    return number(values.get("rewards/margins")), number(values.get("rewards/accuracies"))
 
 
 def _rank(row: RunRow) -> tuple[bool, float, str]:

@@ -25,6 +25,7 @@ _HINTS = {
     errno.ENOTDIR: "a part of the path is no directory",
     errno.ENAMETOOLONG: "the path is too long",
     errno.EIO: "the disk failed",
+    errno.ENOLCK: "the file system has no locks",
     errno.ESTALE: "the network file system lost the file",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -149,6 +150,17 @@ def plain(value: Any) -> Any:
             return [plain(item) for item in value]
         case _:
             return str(value)
+
+
+def number(value: Any) -> float | None:
+    """What JSON has as a number, as a float; None for anything else, and for what no float can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

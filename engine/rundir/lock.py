@@ -14,7 +14,10 @@ _PAUSE_SECONDS = 0.05
 
 
 class RunLock:
-    """Holds a run's lock from `with` to its end. Raises UsageError when another process holds it."""
+    """Holds a run's lock from `with` to its end.
+
+    Raises UsageError when another process holds it, and CannotWriteError where the file system has no locks.
+    """
 
     def __init__(self, path: Path, patience: float = _PATIENCE_SECONDS) -> None:
         self._path = path
@@ -37,28 +40,38 @@ class RunLock:
         os.close(self._descriptor)
 
     def _try(self) -> bool:
+        taken = False
         with writing(self._path):
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not _take(descriptor):
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        return True
+            try:
+                taken = _take(descriptor)
+            finally:
+                if not taken:
+                    os.close(descriptor)
+        if taken:
+            self._descriptor = descriptor
+        return taken
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a supervisor holds the lock. Takes it for a moment: that is why `RunLock` has patience."""
+    """Whether a supervisor is known to hold the lock: where the file system has no locks, nobody is.
+
+    Takes it for a moment: that is why `RunLock` has patience.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         return not _take(descriptor)
+    except OSError:
+        return False
     finally:
         os.close(descriptor)
 
 
 def _take(descriptor: int) -> bool:
+    """Whether the lock is ours now. Raises OSError where there are no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

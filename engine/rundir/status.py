@@ -6,9 +6,11 @@ from typing import Any, Literal, get_args
 
 from engine.exits import CannotWriteError
 from engine.process import ProcessId
-from engine.rundir.files import as_json, overwrite, read_json, write_json, writing
+from engine.rundir.files import as_json, number, overwrite, read_json, write_json, writing
 
 State = Literal["queued", "starting", "running", "stopping", "done", "failed", "stopped"]
+_LARGEST = 2**53
+
 FINAL: frozenset[State] = frozenset({"done", "failed", "stopped"})
 
 
@@ -86,7 +88,7 @@ def read_status(path: Path) -> Status | None:
         state=value["state"],
         exit_code=_whole(value.get("exit_code")),
         reason=_reason(value.get("reason")),
-        heartbeat=_number(value.get("heartbeat")) or 0.0,
+        heartbeat=number(value.get("heartbeat")) or 0.0,
         step=_whole(value.get("step")) or 0,
         total=_whole(value.get("total")),
     )
@@ -131,13 +133,10 @@ def _reason(value: Any) -> Reason | None:
 def _process(value: Any) -> ProcessId | None:
     if not isinstance(value, dict):
         return None
-    pid, start = _whole(value.get("pid")), _number(value.get("start_time"))
+    pid, start = _whole(value.get("pid")), number(value.get("start_time"))
     return None if pid is None or start is None else ProcessId(pid, start)
 
 
 def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A whole number that can be reckoned with: beyond it a float tells no two apart, or cannot hold it."""
+    return value if type(value) is int and abs(value) <= _LARGEST else None

@@ -85,6 +85,14 @@ def test_damaged_directories_are_listed_as_such(tmp_path: Path) -> None:
     assert (rows["bad-summary"].state, rows["bad-summary"].margin) == ("done", None)
 
 
+def test_numbers_that_no_float_holds_are_none(tmp_path: Path) -> None:
+    run, huge = make_run(tmp_path, "odd", "done"), "1" + "0" * 400
+    run.status_json.write_text(f'{{"state": "done", "heartbeat": {huge}, "step": {huge}, "total": {huge}}}')
+    run.summary_json.write_text(f'{{"train": {{"rewards/margins": {huge}, "rewards/accuracies": 1e999}}}}')
+    (row,) = RunList(tmp_path).read()
+    assert (row.state, row.step, row.total, row.margin, row.accuracy) == ("done", 0, None, None, None)
+
+
 def test_events_of_any_shape_are_no_curve_and_no_crash(tmp_path: Path) -> None:
     run = make_run(tmp_path, "odd", "running", steps=2)
     lines = [

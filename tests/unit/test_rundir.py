@@ -1,6 +1,7 @@
 """The small files of a run directory: status, record, control, lock."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -155,6 +156,23 @@ def test_a_second_supervisor_is_refused_until_the_first_is_gone(tmp_path: Path) 
     assert not is_locked(lock)
     with RunLock(lock, patience=0):
         pass
+
+
+def test_where_there_are_no_locks_nobody_is_known_to_hold_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "lock"
+    lock.touch()
+    files = len(os.listdir("/proc/self/fd"))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert not is_locked(lock)
+    with pytest.raises(CannotWriteError, match="has no locks"), RunLock(lock):
+        pass
+    assert len(os.listdir("/proc/self/fd")) == files
 
 
 def test_the_logs_of_the_ranks_have_their_places(tmp_path: Path) -> None:
