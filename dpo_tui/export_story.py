@@ -1,15 +1,20 @@
 """What an export's file of events tells: its stages, what came of it, the answers, and how it ended."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.rundir.files import read_json
+from engine.rundir.files import number, read_json
 from engine.rundir.tail import Tail
 
 RECORD = "dpo-tui.json"
 """The file by which an exported folder says what it is."""
+
+
+NO_ANSWERS = "export.no_answers"
+"""The warning that an export has no answers beside it."""
 
 
 @dataclass(slots=True)
@@ -69,6 +74,8 @@ class Story:
     warnings: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
     """Code, English text and params of each."""
     end: Ending | None = None
+    asked: bool = False
+    """Whether answers were asked for once the export was over: what becomes of them does not change it."""
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take in the next event; one of another shape is passed over."""
@@ -84,6 +91,8 @@ class Story:
                 self.push = push if isinstance(push, str) else None
             case {"type": "answers", "answers": list(answers)}:
                 self.answers = [answer for said in answers if (answer := _answer(said)) is not None]
+            case {"type": "asked"}:
+                self._ask_again()
             case {"type": "warning", "code": str(code), "text": str(text)}:
                 self.warnings.append((code, text, _mapping(event.get("params"))))
             case {"type": "end", "exit_code": int(exit_code)}:
@@ -91,6 +100,12 @@ class Story:
                 self.end = Ending(exit_code, code, text, _mapping(event.get("params")))
             case _:
                 pass
+
+    def _ask_again(self) -> None:
+        """What became of the export stays; what an earlier try of answers left does not."""
+        self.asked, self.end = True, None
+        self.stages = [stage for stage in self.stages if stage.ended is not None]
+        self.warnings = [warning for warning in self.warnings if warning[0] != NO_ANSWERS]
 
 
 class StoryFollower:
@@ -113,7 +128,7 @@ class StoryFollower:
 
 def result_of(folder: Path) -> Result | None:
     """What is in an exported folder; None where there is none."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # a path's own methods raise where nobody may look
         return None
     record = read_json(folder / RECORD) or {}
     step, dtype, proof = record.get("step"), record.get("dtype"), record.get("proof")
@@ -122,8 +137,8 @@ def result_of(folder: Path) -> Result | None:
         path=folder,
         step=step if isinstance(step, int) else None,
         dtype=dtype if isinstance(dtype, str) else None,
-        adapter=(folder / "adapter_config.json").is_file(),
-        chat="chat_template" in config or (folder / "chat_template.jinja").is_file(),
+        adapter=os.path.isfile(folder / "adapter_config.json"),
+        chat="chat_template" in config or os.path.isfile(folder / "chat_template.jinja"),
         bytes=_bytes(record.get("files")),
         proof=proof if isinstance(proof, dict) else None,
         stops_at=_stop(folder, config),
@@ -162,5 +177,4 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _time(event: Mapping[str, Any]) -> float:
-    time = event.get("time")
-    return float(time) if isinstance(time, int | float) else 0.0
+    return number(event.get("time")) or 0.0

@@ -7,7 +7,8 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from dpo_tui import clock
 from dpo_tui.export_story import Result, Story, StoryFollower, result_of
 from engine.launch.local import ENGINE, supervisor_environment
 from engine.process import ProcessId, start_time
-from engine.rundir.events import read_events
+from engine.rundir.events import EventWriter, read_events
 from engine.rundir.files import read_json, write_json, writing
 from engine.rundir.paths import RunDir
 
@@ -30,7 +31,10 @@ _SILENCE_SECONDS = 900.0
 """After which an export that nobody here can look at counts as lost: the largest part writes nothing for long."""
 
 _ours: dict[Path, subprocess.Popen[bytes]] = {}
-"""The exports that this process has started, by the run's directory."""
+"""The latest export that this process has started, by the run's directory."""
+
+_one_at_a_time = threading.Lock()
+"""Held from the look whether an export is at work until there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +63,25 @@ def export_log(run: RunDir) -> Path:
     return run.root / _LOG_FILE
 
 
-def start_export(run: RunDir, plan: ExportPlan) -> None:
-    """Start an export in a session of its own; its events begin anew. Raises CannotWriteError."""
-    _start(run, plan.argv(run), plan.to, plan)
+def start_export(run: RunDir, plan: ExportPlan) -> bool:
+    """Start an export in a session of its own; its events begin anew. False where one is at work already.
+
+    Raises CannotWriteError.
+    """
+
+    def begin() -> None:
+        with writing(run.export_events):
+            run.export_events.unlink(missing_ok=True)
+        _start(run, plan.argv(run), plan.to, plan)
+
+    return _alone(run, begin)
 
 
-def start_answers(run: RunDir, folder: Path) -> None:
-    """Ask an exported folder, and its base, the same questions; told like an export. Raises CannotWriteError."""
+def start_answers(run: RunDir, folder: Path) -> bool:
+    """Ask an exported folder, and its base, the same questions; told after the export's own events.
+
+    False where an export is at work already. Raises CannotWriteError.
+    """
     words = [
         "answers",
         str(run.root),
@@ -75,12 +91,27 @@ def start_answers(run: RunDir, folder: Path) -> None:
         "--count",
         str(ANSWERS),
     ]
-    _start(run, words, folder, None)
+
+    def begin() -> None:
+        with EventWriter(run.export_events) as events:
+            events.emit("asked")
+        plan = plan_of(run)
+        _start(run, words, folder, plan if plan is not None and plan.to == folder else None)
+
+    return _alone(run, begin)
+
+
+def _alone(run: RunDir, begin: Callable[[], None]) -> bool:
+    """Whether there was room for it, and it has begun."""
+    with _one_at_a_time:
+        if is_busy(run):
+            return False
+        begin()
+        return True
 
 
 def _start(run: RunDir, words: Sequence[str], folder: Path, plan: ExportPlan | None) -> None:
     with writing(run.export_events):
-        run.export_events.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         log = os.open(export_log(run), flags, 0o600)
     try:
@@ -107,9 +138,9 @@ def _start(run: RunDir, words: Sequence[str], folder: Path, plan: ExportPlan | N
 
 def is_running(run: RunDir) -> bool:
     """Whether the process of the latest export lives; on another machine, whether it was heard of lately."""
-    if (ours := _ours.get(run.root)) is not None:
-        return ours.poll() is None
-    record = _record(run)
+    if _runs_by_us(run):
+        return True
+    record = _record(run)  # of another app, which may have started one since ours ended
     if record.get("host") != socket.gethostname():
         return _heard(run.export_events)
     process = _process(record)
@@ -131,18 +162,23 @@ def story_of(run: RunDir) -> Story:
 
 def may_cancel(run: RunDir) -> bool:
     """Whether this process has started the export that runs."""
-    return run.root in _ours and is_running(run)
+    return _runs_by_us(run)
 
 
 def cancel(run: RunDir) -> None:
     """Ask an export that was started here to end; it leaves no half of a folder."""
-    if (ours := _ours.get(run.root)) is not None and ours.poll() is None:
+    if _runs_by_us(run):
         with suppress(ProcessLookupError):
-            ours.send_signal(signal.SIGTERM)
+            _ours[run.root].send_signal(signal.SIGTERM)
+
+
+def _runs_by_us(run: RunDir) -> bool:
+    ours = _ours.get(run.root)
+    return ours is not None and ours.poll() is None
 
 
 def plan_of(run: RunDir) -> ExportPlan | None:
-    """What the latest export was asked for; None where an app of another kind asked, or for answers alone."""
+    """What the latest export was asked for; None where an app of another kind asked, or the training exported."""
     plan = _record(run).get("plan")
     match plan if isinstance(plan, dict) else {}:
         case {"step": int(step), "adapter": bool(adapter), "dtype": str(dtype), "to": str(to), **rest}:

@@ -87,7 +87,8 @@ def main(argv: Sequence[str]) -> int:
     """Write the events into the file after --progress."""
     wishes = json.loads(os.environ["FAKE_EXPORT"])
     path = Path(argv[argv.index("--progress") + 1])
-    path.unlink(missing_ok=True)
+    if argv[0] == "export":
+        path.unlink(missing_ok=True)
     path.with_name("argv.json").write_text(json.dumps(list(argv)))
     with EventWriter(path) as events:
 

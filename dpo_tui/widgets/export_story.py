@@ -70,7 +70,7 @@ def chosen(plan: ExportPlan | None, result: Result | None) -> Content:
     return plain_line(f"step-{step} · {kind} · {dtype} → {short_path(path)}")
 
 
-def outcome(result: Result, story: Story) -> Content:
+def outcome(result: Result, story: Story, *, running: bool = False) -> Content:
     """How large the model is, what proves it, where it was uploaded to, and what to know of it."""
     size = "" if result.bytes is None else quantities.size(result.bytes)
     lines = [Content.assemble(("✓ ", "$success"), (t("export.done"), "bold"), f"  {size}")]
@@ -79,7 +79,18 @@ def outcome(result: Result, story: Story) -> Content:
         lines.append(Content.assemble(("✓ ", "$success"), plain_line(t("export.pushed", repo=story.push))))
     for code, text, params in story.warnings:
         lines.append(plain(f"⚠ {explain(code, text, params)}", "$warning"))
+    if story.asked and not running and (problem := _unanswered(story.end)):
+        lines.append(plain(f"⚠ {problem}", "$warning"))
     return Content("\n").join(lines)
+
+
+def _unanswered(end: Ending | None) -> str:
+    """Why the answers asked for afterwards did not come to their end; empty where they did."""
+    if end is None:
+        return t("export.answers.lost")
+    if end.exit_code == 130:
+        return t("export.answers.cancelled")
+    return t("export.answers.none", problem=explain(end.code, end.text, end.params)) if end.exit_code else ""
 
 
 def proof_lines(result: Result) -> list[Content]:

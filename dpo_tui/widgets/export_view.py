@@ -91,7 +91,8 @@ class ExportView(Vertical):
     def exported(self) -> bool:
         """Whether a folder is there that nothing is being done to."""
         end = self._story.end
-        return self._result is not None and not self._exporting and (end is None or end.exit_code == 0)
+        good = end is None or end.exit_code == 0 or self._story.asked
+        return self._result is not None and not self._exporting and good
 
     def show(self, story: Story, *, plan: ExportPlan | None, result: Result | None, running: bool) -> None:
         """Show how it stands. `plan` is what was asked for, where that is known."""
@@ -114,6 +115,8 @@ class ExportView(Vertical):
 
     def _outcome(self) -> Content:
         story, end = self._story, self._story.end
+        if story.asked and self._result is not None:
+            return export_story.outcome(self._result, story, running=self._exporting)
         if self._exporting:
             return Content("" if story.stages else t("export.starting"))
         log = export_log(self._run)

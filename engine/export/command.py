@@ -62,14 +62,7 @@ def _recorded_export(options: argparse.Namespace, events: EventWriter, told: "li
         events.warning(notice.code, notice.text, **notice.params)
     events.emit("export", push=options.push, **exported.to_json())
     if options.answers:
-        try:
-            _answer(_run(options), exported.path, options.answers, events)
-        except Exception as error:
-            problem = (
-                "too little memory" if out_of_memory(error) else one_line(str(error) or type(error).__name__)
-            )
-            text = f"no answers to compare: {problem}"
-            events.warning("export.no_answers", text, problem=problem)
+        _answer_if_possible(_run(options), exported.path, options.answers, events)
     return Exit.DONE
 
 
@@ -115,6 +108,17 @@ def _answer(run: RunDir, folder: Path, count: int, events: EventWriter) -> None:
     with stage(_teller(events), "answers"), talk_on_stderr():
         answers = compared(run, folder, count)
     events.emit("answers", answers=[answer.to_json() for answer in answers])
+
+
+def _answer_if_possible(run: RunDir, folder: Path, count: int, events: EventWriter) -> None:
+    """The export is good without answers: why there are none is a warning."""
+    try:
+        _answer(run, folder, count, events)
+    except Exception as error:
+        problem = (
+            "too little memory" if out_of_memory(error) else one_line(str(error) or type(error).__name__)
+        )
+        events.warning("export.no_answers", f"no answers to compare: {problem}", problem=problem)
 
 
 def _lines(exported: "Exported") -> Iterator[str]:
@@ -169,7 +173,10 @@ def _count(text: str) -> int:
 
 
 def answers_main(argv: Sequence[str]) -> Exit:
-    """`python -m engine answers DIR FOLDER --progress FILE`: as after an export, for one that is there already."""
+    """`python -m engine answers DIR FOLDER --progress FILE`: as after an export, for one that is there already.
+
+    They are added to what the file tells. Raises UsageError for a folder that holds no model.
+    """
     parser = Parser(prog="python -m engine answers", description="Ask a run's model before and after.")
     parser.add_argument("run", type=Path, metavar="DIR", help="run directory")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what was exported of it")
@@ -179,16 +186,16 @@ def answers_main(argv: Sequence[str]) -> Exit:
     _share_cores()
 
     def answer(events: EventWriter) -> Exit:
-        _answer(_run(options), require_export(options.folder), options.count, events)
+        _answer_if_possible(_run(options), require_export(options.folder), options.count, events)
         return Exit.DONE
 
-    return recorded(expanded(options.progress), answer)
+    return recorded(expanded(options.progress), answer, anew=False)
 
 
 def require_export(path: Path) -> Path:
     """The absolute folder of an export. Raises UsageError for one that holds no model."""
     folder = expanded(path).resolve()
-    if not any((folder / name).is_file() for name in ("config.json", "adapter_config.json")):
+    if not any(os.path.isfile(folder / name) for name in ("config.json", "adapter_config.json")):
         raise UsageError(
             "answers.no_export", f"{folder}: no exported model here. Export the run first.", path=str(folder)
         )

@@ -11,13 +11,14 @@ from engine.rundir.events import EventWriter
 from engine.rundir.files import cannot_write, writing
 
 
-def recorded(path: Path, work: Callable[[EventWriter], Exit]) -> Exit:
-    """The exit code of `work`, which writes into a new file at `path`; the file's last event says how it ended.
+def recorded(path: Path, work: Callable[[EventWriter], Exit], *, anew: bool = True) -> Exit:
+    """The exit code of `work`, which writes into the file at `path`; the file's last event says how it ended.
 
+    The file is a new one, unless `anew` is False: then what is there goes on.
     SIGTERM ends the work as an interrupt does. Raises what the work raises, once that is written down, and
     CannotWriteError when the file cannot be written.
     """
-    with _held_back(), EventWriter(_fresh(path)) as events:
+    with _held_back(), EventWriter(_fresh(path) if anew else path) as events:
         try:
             with _terminable():
                 code = work(events)

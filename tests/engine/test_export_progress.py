@@ -203,5 +203,13 @@ def test_answers_of_an_earlier_export(run: RunDir, tmp_path: Path) -> None:
     assert answers_main([str(run.root), str(folder), *words]) is Exit.DONE
     assert [event["type"] for event in events(run)] == ["stage", "stage", "answers", "end"]
     assert len(of_type(events(run), "answers")[0]["answers"]) == 1
+    before = events(run)
+    for file in run.data_dir.iterdir():
+        file.unlink()
+    assert answers_main([str(run.root), str(folder), *words]) is Exit.DONE
+    assert events(run)[: len(before)] == before
+    assert [event["type"] for event in events(run)[len(before) :]] == ["stage", "warning", "end"]
+    assert of_type(events(run), "warning")[0]["code"] == "export.no_answers"
+    assert events(run)[-1]["exit_code"] == 0
     assert engine(["answers", str(run.root), str(tmp_path), *words]) is Exit.USAGE
     assert (events(run)[-1]["exit_code"], events(run)[-1]["code"]) == (2, "answers.no_export")

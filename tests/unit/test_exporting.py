@@ -22,6 +22,7 @@ from dpo_tui.exporting import (
     plan_of,
     start_answers,
     start_export,
+    story_of,
 )
 from engine.export import command
 from engine.rundir.events import EventWriter
@@ -153,6 +154,59 @@ def test_answers_are_about_a_folder(run: RunDir, tmp_path: Path, monkeypatch: py
         "3",
     ]
     assert plan_of(run) is None
+
+
+def test_answers_are_told_after_what_the_export_told(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(run.export_dir)
+    problem = {"type": "warning", "code": "export.no_answers", "text": "no memory", "params": {}}
+    failed = [event for event in whole_story(folder, "me/x") if event["type"] != "answers"][:-2]
+    play(monkeypatch, events=[*failed, problem, {**whole_story(folder)[-1]}])
+    asked = plan(run, push="me/x")
+    assert start_export(run, asked)
+    until(lambda: not is_running(run))
+    before = story_of(run)
+    assert [stage.ended is None for stage in before.stages] == [False] * 5 + [True]
+    play(monkeypatch, events=whole_story(folder)[-4:])
+    assert start_answers(run, folder)
+    until(lambda: not is_running(run))
+    story = story_of(run)
+    assert (story.path, story.push, story.warnings) == (folder, "me/x", [])
+    assert [stage.name for stage in story.stages][-2:] == ["push", "answers"]
+    assert len(story.answers) == 3
+    assert story.end is not None
+    assert plan_of(run) == asked
+
+
+def test_answers_that_have_just_been_asked_for_are_at_work(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.export_events.write_text('{"type": "end", "exit_code": 0}\n')
+    play(monkeypatch, wait=True)
+    assert start_answers(run, run.export_dir)
+    assert exporting.is_busy(run)
+    assert not start_answers(run, run.export_dir)
+    assert not start_export(run, plan(run))
+
+
+def test_an_export_that_another_app_started_since_is_seen(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(monkeypatch)
+    start_export(run, plan(run))
+    until(lambda: not is_running(run))
+    ours = exporting._ours[run.root]
+    play(monkeypatch, wait=True)
+    start_export(run, plan(run))
+    theirs, exporting._ours[run.root] = exporting._ours[run.root], ours
+    try:
+        assert is_running(run)
+        assert not may_cancel(run)
+        cancel(run)
+        assert theirs.poll() is None
+    finally:
+        theirs.kill()
+        theirs.wait()
+    assert not is_running(run)
 
 
 def test_what_was_asked_for_is_known_afterwards(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,9 @@ TEXTS: dict[str, str] = {
     "export.answers.place": "{index} of {count}",
     "export.answers.before": "before",
     "export.answers.after": "after",
+    "export.answers.none": "No answers to compare: {problem}",
+    "export.answers.cancelled": "The comparison of answers was cancelled; the export is complete.",
+    "export.answers.lost": "No answers to compare: their process is gone and left no word. The export is complete.",
     "export.snippet": "Load it",
     "export.copied": "copied (if your terminal allows)",
     "export.help": (

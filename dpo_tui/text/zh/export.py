@@ -101,6 +101,9 @@ TEXTS: dict[str, str] = {
     "export.answers.place": "第 {index} 个，共 {count} 个",
     "export.answers.before": "训练前",
     "export.answers.after": "训练后",
+    "export.answers.none": "没有可以比较的回答：{problem}",
+    "export.answers.cancelled": "回答对比已取消；导出是完整的。",
+    "export.answers.lost": "没有可以比较的回答：进程已消失且未留下任何信息。导出是完整的。",
     "export.snippet": "加载方法",
     "export.copied": "已复制（如果终端允许）",
     "export.help": (
