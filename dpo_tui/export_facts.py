@@ -8,6 +8,7 @@ from dpo_tui.export_story import RECORD
 from dpo_tui.text import t
 from engine.config.local import expanded
 from engine.rundir.checkpoints import CheckpointIndex
+from engine.rundir.files import number
 from engine.rundir.manifest import UnreadableManifestError
 from engine.rundir.paths import RunDir
 
@@ -75,8 +76,8 @@ def _checkpoints(index: CheckpointIndex) -> tuple[list[Checkpoint], list[tuple[i
         found.append(
             Checkpoint(
                 step=step,
-                loss=_number(metrics.get("eval_loss")),
-                accuracy=_number(metrics.get("eval_rewards/accuracies")),
+                loss=number(metrics.get("eval_loss")),
+                accuracy=number(metrics.get("eval_rewards/accuracies")),
                 latest=not found,
                 best=step == best,
             )
@@ -89,20 +90,18 @@ def folder_problem(typed: str) -> str:
     if not typed.strip():
         return t("export.folder.empty")
     path = expanded(typed.strip()).absolute()
-    if path in (Path(path.anchor), Path.home()):
+    if path in (Path(path.anchor), expanded("~")):
         return t("export.folder.home")
-    if path.is_file():
-        return t("export.folder.file")
-    if (path / ".git").exists():
-        return t("export.folder.git")
     try:
-        names = os.listdir(path) if path.is_dir() else []
-    except OSError as error:
-        return t("export.folder.unreadable", problem=error.strerror)
+        names = os.listdir(path)
+    except FileNotFoundError:
+        return ""
+    except NotADirectoryError:
+        return t("export.folder.file")
+    except (OSError, ValueError) as error:
+        return t("export.folder.unreadable", problem=getattr(error, "strerror", None) or error)
+    if ".git" in names:
+        return t("export.folder.git")
     if names and RECORD not in names:
         return t("export.folder.occupied", name=min(names))
     return ""
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -27,12 +27,12 @@ class PushForm(DpoModal[tuple[str, bool]]):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self._model = name
+        self._rows = HubRows("private", name, keep=False)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(plain_line(t("export.push.title")), classes="heading")
-            yield HubRows("private", self._model, keep=False)
+            yield self._rows
             yield Static(classes="problem")
             yield Static(plain(t("export.push.hint")), classes="hint")
 
@@ -43,12 +43,11 @@ class PushForm(DpoModal[tuple[str, bool]]):
 
     def hear(self, login: Login) -> None:
         """Who is logged in."""
-        self.query_one(HubRows).hear(login)
+        self._rows.hear(login)
 
     def action_push(self) -> None:
         """Upload, if nothing speaks against it."""
-        rows = self.query_one(HubRows)
-        if problem := rows.problem():
+        if problem := self._rows.problem():
             self.query_one(".problem", Static).update(plain(problem))
         else:
-            self.dismiss((rows.repo, rows.where != "public"))
+            self.dismiss((self._rows.repo, self._rows.where != "public"))

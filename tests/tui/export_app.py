@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from dpo_tui import exporting
 from dpo_tui.app import DpoApp
 from dpo_tui.hub.login import Login
-from dpo_tui.screens import export as screen_module
+from dpo_tui.screens import export_actions as screen_module
 from dpo_tui.screens.export import ExportScreen
 from engine.rundir.paths import RunDir
 from tests.fake_engine import CONFIG

@@ -8,7 +8,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Input
 
 from dpo_tui.hub.login import Login
-from dpo_tui.screens import export as screen_module
+from dpo_tui.screens import export_actions as screen_module
 from dpo_tui.text import Language
 from dpo_tui.widgets.choice import Choice
 from dpo_tui.widgets.confirm import Confirm
