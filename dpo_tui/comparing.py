@@ -14,9 +14,6 @@ from dpo_tui.text import t
 from engine.rundir.paths import RunDir
 from engine.sanitize import one_line
 
-MOST = 4
-"""Runs that can be told apart by how their lines are drawn."""
-
 Row = tuple[str, tuple[str, ...]]
 """What is compared, and its value in each run."""
 

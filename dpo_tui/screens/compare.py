@@ -1,18 +1,22 @@
 """Two to four runs, one over the other: a metric of each, what came out of them, how their configs differ."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Footer, Static
 
-from dpo_tui.comparing import MOST, ConfigDifferences, Row, config_differences, values
+from dpo_tui.comparing import ConfigDifferences, Row, config_differences, values
 from dpo_tui.follow import Follower
 from dpo_tui.keys import key
+from dpo_tui.run_list import MOST_COMPARED
 from dpo_tui.screens.base import DpoScreen, TitleBar
 from dpo_tui.text import t
 from dpo_tui.widgets.columns import GAP, cell, cut
@@ -25,6 +29,8 @@ from engine.sanitize import one_line
 TICK_SECONDS = 0.5
 BUDGET = 0.012
 """Seconds of reading a tick, all runs together: no key is answered late."""
+BREATH_SECONDS = 0.002
+"""Between two slices of long histories, so that keys are heard: a message posted to oneself would come before them."""
 _KEY_CELLS = 34
 _LEAST_CELLS = 9
 _SIDES = 5
@@ -44,11 +50,18 @@ class CompareScreen(DpoScreen):
         key("compare.back", "escape,q", "back", show=True),
     ]
 
+    @dataclass
+    class Compared(Message):
+        """In what the configs differ."""
+
+        differences: ConfigDifferences
+
     def __init__(self, roots: Sequence[Path]) -> None:
         super().__init__()
-        self.roots = tuple(root.absolute() for root in roots[:MOST])
+        self.roots = tuple(root.absolute() for root in roots[:MOST_COMPARED])
         self.followers = [Follower(RunDir(root)) for root in self.roots]
         self._names = [one_line(root.name) for root in self.roots]
+        self._catching_up = False
         self._drawn: object = None
         self._differences: ConfigDifferences | None = None
 
@@ -74,23 +87,24 @@ class CompareScreen(DpoScreen):
     # Reading
 
     def _tick(self) -> None:
-        if self.is_active:
+        if self.is_active and not self._catching_up:
             self._read()
 
     def _read(self) -> None:
-        """Take in what is new, and go on at once while there is more."""
+        """Take in what is new, and go on at once when there is more than a moment's work of it."""
         polled = [follower.poll(BUDGET / len(self.followers)) for follower in self.followers]
-        if any(changes.behind for changes in polled):
-            self.call_later(self._read)
+        self._catching_up = any(changes.behind for changes in polled)
+        if self._catching_up:
+            self.set_timer(BREATH_SECONDS, self._read)
         else:
             self._draw()
 
     def _compare_configs(self) -> None:
-        found = config_differences(self.roots)
-        self.app.call_from_thread(self._tell_differences, found)
+        self.post_message(self.Compared(config_differences(self.roots)))
 
-    def _tell_differences(self, found: ConfigDifferences) -> None:
-        self._differences = found
+    @on(Compared)
+    def _compared(self, event: Compared) -> None:
+        self._differences = event.differences
         self._draw(anew=True)
 
     # Drawing
