@@ -1,19 +1,26 @@
 """Deleting a run: what would go, and its going, whole or not at all."""
 
 import os
+import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dpo_tui.exporting import is_busy
+from dpo_tui.resuming import needs_confirmation
 from dpo_tui.run_list import is_rest
 from dpo_tui.runs import effective_state, is_live, is_run
 from engine.exits import UsageError
+from engine.process import start_time
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.files import writing
 from engine.rundir.lock import RunLock
 from engine.rundir.paths import RunDir
 from engine.sanitize import one_line
+
+_LEFT = re.compile(r"\..+\.deleted-(?P<pid>[0-9]{1,10})", re.DOTALL)
+"""The name of a run while it is being removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,8 @@ class Doomed:
     exported: bool
     """Whether an exported model is among it."""
     bytes: int
+    silent: bool = False
+    """Whether another machine may still train it, though nothing is heard from there."""
 
 
 def doomed(root: Path) -> Doomed:
@@ -33,15 +42,17 @@ def doomed(root: Path) -> Doomed:
     return Doomed(
         root,
         checkpoints=len(CheckpointIndex(run.checkpoints_dir).steps()),
-        exported=run.export_dir.is_dir(),
+        exported=os.path.isdir(run.export_dir),
         bytes=_bytes_below(root),
+        silent=is_run(root) and needs_confirmation(effective_state(run)),
     )
 
 
 def delete(root: Path) -> None:
     """Remove a run's directory. Raises UsageError for a live one or for what is none, and CannotWriteError.
 
-    It loses its name first: half a removal does not look like a run.
+    It loses its name first: half a removal does not look like a run. What removals that were cut short have left
+    beside it goes as well.
     """
     run = RunDir(root)
     _require_ended(run)
@@ -49,11 +60,21 @@ def delete(root: Path) -> None:
         with writing(root):
             root.unlink()  # the run itself is elsewhere, and stays
         return
+    with suppress(OSError):
+        _sweep(root.parent)
     hidden = root.with_name(f".{root.name}.deleted-{os.getpid()}")
     with RunLock(run.lock), writing(root):
         os.rename(root, hidden)
-    with writing(root):
+    with writing(hidden):
         shutil.rmtree(hidden)
+
+
+def _sweep(runs_dir: Path) -> None:
+    """Remove what processes that are no more have left of their removals."""
+    for name in os.listdir(runs_dir):
+        left = _LEFT.fullmatch(name)
+        if left is not None and start_time(int(left["pid"])) is None:
+            shutil.rmtree(runs_dir / name, ignore_errors=True)
 
 
 def _require_ended(run: RunDir) -> None:

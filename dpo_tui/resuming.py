@@ -1,9 +1,44 @@
 """Letting a run go on: what `dpo-tui --headless CONFIG --resume --detach` does, for the app."""
 
 from pathlib import Path
+from typing import Protocol
 
 from engine.launch.local import SupervisorCommand, spawn_supervisor
 from engine.rundir.paths import RunDir
+from engine.rundir.status import Reason
+
+_NOT_RESUMED = ("gates.missed",)
+"""Ends that a resume would only reach again."""
+
+_SILENT = "run.silent"
+
+
+class Standing(Protocol):
+    """How a run stands: a `Status`, or a row of the list of runs."""
+
+    @property
+    def state(self) -> str:
+        """Whether it has ended, and how."""
+        ...
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why it ended."""
+        ...
+
+
+def resumable(run: Standing) -> bool:
+    """Whether going on could change how it ended."""
+    return run.state in ("failed", "stopped") and _code(run) not in _NOT_RESUMED
+
+
+def needs_confirmation(run: Standing) -> bool:
+    """Whether another machine may still train it: it counts as failed only because nothing is heard from there."""
+    return _code(run) == _SILENT
+
+
+def _code(run: Standing) -> str:
+    return run.reason.code if run.reason is not None else ""
 
 
 def resume(root: Path, supervisor: SupervisorCommand) -> bool:

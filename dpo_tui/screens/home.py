@@ -1,5 +1,6 @@
 """The first screen: all runs, how each stands, and what can be done with the one under the cursor."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,8 @@ from textual.widgets import Footer, Static
 from textual.worker import get_current_worker
 
 from dpo_tui.keys import key
-from dpo_tui.run_list import RunList, RunRow
+from dpo_tui.resuming import resumable
+from dpo_tui.run_list import MOST_COMPARED, RunList, RunRow
 from dpo_tui.runs import find
 from dpo_tui.screens.base import TitleBar
 from dpo_tui.screens.run_actions import RunActions
@@ -25,13 +27,13 @@ from dpo_tui.widgets.confirm import Ask
 from dpo_tui.widgets.plain import plain, plain_line
 from dpo_tui.widgets.run_detail import detail, short_path
 from dpo_tui.widgets.run_table import RunTable
+from engine.config.local import expanded
 from engine.exits import EngineError
 
 REFRESH_SECONDS = 1.0
 _SHARPENED = 25
 """Runs whose curves are read between two looks at the screen."""
 
-_MOST_COMPARED = 4
 _ATTACHED = "attached"
 """What runs of other directories are remembered as."""
 
@@ -65,7 +67,7 @@ class HomeScreen(RunActions):
 
     @dataclass
     class Unreadable(Message):
-        """The directory of the runs cannot be read."""
+        """The runs cannot be read."""
 
         text: str
 
@@ -106,12 +108,16 @@ class HomeScreen(RunActions):
 
     @work(thread=True, group="list", exit_on_error=False)
     def _read_runs(self, elsewhere: Sequence[Path]) -> None:
-        """The states first, the curves behind them, the topmost run's first."""
         try:
-            rows = self._list.read(elsewhere)
+            self._tell_runs(elsewhere)
         except EngineError as error:
             self.post_message(self.Unreadable(error_text(error)))
-            return
+        except Exception as error:  # whatever it is, it is said, and the list is read again
+            self.post_message(self.Unreadable(f"{t('app.failed')}: {type(error).__name__}: {error}"))
+
+    def _tell_runs(self, elsewhere: Sequence[Path]) -> None:
+        """The states first, the curves behind them, the topmost run's first."""
+        rows = self._list.read(elsewhere)
         self.post_message(self.Listed(rows, last=False))
         places = {row.root: place for place, row in enumerate(rows)}
         for count, row in enumerate(self._list.read_curves(list(rows)), start=1):
@@ -201,7 +207,7 @@ class HomeScreen(RunActions):
             case "compare":
                 return len(self._rows) > 1
             case "resume":
-                return row is not None and not row.live and row.problem != "no_config" and row.state != "done"
+                return row is not None and (row.problem == "bad_status" or resumable(row))
             case "stop":
                 return row is not None and row.live
             case "delete":
@@ -228,7 +234,7 @@ class HomeScreen(RunActions):
         table = self.query_one(RunTable)
         marked = table.marked or [row for row in (table.current, table.below) if row is not None]
         roots = [row.root for row in marked if row.state != "broken"]
-        if len(roots) > _MOST_COMPARED:
+        if len(roots) > MOST_COMPARED:
             self.post_message(self.Said(t("home.compare.many", count=len(roots)), failed=True))
         elif len(roots) < 2:
             self.post_message(self.Said(t("home.compare.few"), failed=True))
@@ -241,7 +247,7 @@ class HomeScreen(RunActions):
         def opened(text: str | None) -> None:
             if text is not None:
                 self.dpo.recents.remember("config", text)
-                self.dpo.open_wizard(Path(text).expanduser().absolute())
+                self.dpo.open_wizard(expanded(text).absolute())
 
         before = [str(path) for path in self.dpo.recents.recall("config")]
         self.dpo.push_screen(Ask(t("home.config.title"), before, _no_config, placeholder="run.toml"), opened)
@@ -264,7 +270,7 @@ class HomeScreen(RunActions):
 
 
 def _no_config(text: str) -> str:
-    return "" if text and Path(text).expanduser().is_file() else t("home.config.missing")
+    return "" if text and os.path.isfile(expanded(text)) else t("home.config.missing")
 
 
 def _no_run(runs_dir: Path, text: str) -> str:

@@ -9,12 +9,13 @@ from textual.message import Message
 
 from dpo_tui.follow import Follower
 from dpo_tui.keys import key
-from dpo_tui.resuming import resume
+from dpo_tui.resuming import needs_confirmation, resumable, resume
 from dpo_tui.screens.base import DpoScreen
 from dpo_tui.screens.config import ConfigScreen
 from dpo_tui.text import t
 from dpo_tui.text.explain import error_text
-from dpo_tui.widgets.confirm import Confirm
+from dpo_tui.widgets.chart_grid import CHART_KEYS, ChartGrid
+from dpo_tui.widgets.confirm import Confirm, ask_if_gone
 from dpo_tui.widgets.log_view import LogView
 from dpo_tui.widgets.notices import Notice, NoticesScreen
 from dpo_tui.widgets.plain import plain
@@ -22,9 +23,6 @@ from engine.exits import EngineError
 from engine.rundir.control import Control
 from engine.rundir.paths import RunDir
 from engine.sanitize import visible
-
-_NOT_RESUMED = ("gates.missed",)
-"""Ends that a resume would only reach again."""
 
 
 class MonitorActions(DpoScreen):
@@ -43,6 +41,7 @@ class MonitorActions(DpoScreen):
         key("monitor.config", "c", "config"),
         key("monitor.detach", "d", "detach"),
         key("monitor.back", "q,escape", "back", show=True),
+        *CHART_KEYS,
     ]
 
     class Started(Message):
@@ -73,9 +72,7 @@ class MonitorActions(DpoScreen):
     @property
     def resumable(self) -> bool:
         """Whether going on could change how it ended."""
-        status = self.follower.status
-        reason = status.reason.code if status.reason is not None else ""
-        return status.state in ("failed", "stopped") and reason not in _NOT_RESUMED
+        return resumable(self.follower.status)
 
     @property
     def exportable(self) -> bool:
@@ -128,11 +125,8 @@ class MonitorActions(DpoScreen):
 
     def action_resume(self) -> None:
         """Go on from the newest checkpoint; where another machine may still train, only when that is confirmed."""
-        reason = self.follower.status.reason
-        if reason is not None and reason.code == "run.silent":
-            lines = [plain(t("monitor.silent.about"), "dim")]
-            texts = [t(f"monitor.silent.{part}") for part in ("title", "yes", "no")]
-            self.app.push_screen(Confirm(texts[0], lines, texts[1], texts[2], danger=True), self._resume)
+        if needs_confirmation(self.follower.status):
+            self.app.push_screen(ask_if_gone(), self._resume)
         else:
             self._resume(True)
 
@@ -180,6 +174,14 @@ class MonitorActions(DpoScreen):
     def action_config(self) -> None:
         """The config of the run."""
         self.app.push_screen(ConfigScreen(self.run_dir.config))
+
+    def action_show_chart(self, digit: int) -> None:
+        """Show a chart and go to it."""
+        self.query_one(ChartGrid).action_show_chart(digit)
+
+    def action_maximize_chart(self) -> None:
+        """All room for one chart, or again for as many as fit."""
+        self.query_one(ChartGrid).action_maximize_chart()
 
     def action_log(self) -> None:
         """Hide the log, or show it."""

@@ -12,12 +12,12 @@ from textual.widgets import Static
 
 from dpo_tui import quantities
 from dpo_tui.deleting import Doomed, delete, doomed
-from dpo_tui.resuming import resume
+from dpo_tui.resuming import needs_confirmation, resume
 from dpo_tui.run_list import RunRow
 from dpo_tui.screens.base import DpoScreen
 from dpo_tui.text import t
 from dpo_tui.text.explain import error_text
-from dpo_tui.widgets.confirm import Confirm
+from dpo_tui.widgets.confirm import Confirm, ask_if_gone
 from dpo_tui.widgets.plain import plain, plain_line
 from dpo_tui.widgets.run_detail import short_path
 from engine.exits import EngineError
@@ -54,10 +54,18 @@ class RunActions(DpoScreen):
         self.read_again()
 
     def action_resume(self) -> None:
-        """Let this run go on."""
-        if (row := self.chosen) is not None:
-            self.post_message(self.Said(t("home.resuming", name=row.name)))
-            self._in_background(partial(self._resume, row.root))
+        """Let this run go on; where another machine may still train it, only when that is confirmed."""
+        if (row := self.chosen) is None:
+            return
+        if needs_confirmation(row):
+            self.dpo.push_screen(ask_if_gone(), partial(self._resume_if_sure, row.root))
+        else:
+            self._resume_if_sure(row.root, True)
+
+    def _resume_if_sure(self, root: Path, sure: bool | None) -> None:
+        if sure:
+            self.post_message(self.Said(t("home.resuming", name=RunDir(root).name)))
+            self._in_background(partial(self._resume, root))
 
     def _resume(self, root: Path) -> "RunActions.Said":
         name = RunDir(root).name
@@ -137,4 +145,6 @@ def _what_goes(found: Doomed) -> list[Content]:
     ]
     lines.append(plain_line(t(f"home.delete.checkpoints.{amount}", count=count)))
     lines += [plain_line(t("home.delete.exported"))] if found.exported else []
+    if found.silent:
+        lines.append(plain(t("home.delete.silent"), "$warning"))
     return [*lines, plain_line(t("home.delete.final"), "dim")]

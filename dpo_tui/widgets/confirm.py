@@ -47,6 +47,12 @@ class Confirm(DpoModal[bool]):
         self.dismiss(event.option_id == "yes")
 
 
+def ask_if_gone() -> Confirm:
+    """Before a run is resumed here that another machine may still train."""
+    title, about, yes, no = (t(f"monitor.silent.{part}") for part in ("title", "about", "yes", "no"))
+    return Confirm(title, [plain(about, "dim")], yes, no, danger=True)
+
+
 class Ask(DpoModal[str]):
     """A line of text, typed or one of those given before. None when nothing was chosen."""
 

@@ -31,7 +31,7 @@ def columns(rows: Sequence[RunRow], width: int) -> list[Column]:
     """The columns of a table of these rows that is `width` cells wide."""
     states = max(state_text(state).cell_length for state in _STATES)
     steps = max((cell_len(_steps(row)) for row in rows), default=0)
-    ages = max((_age(row).cell_length for row in rows), default=0)
+    ages = max((age(row).cell_length for row in rows), default=0)
     return fitting(
         [
             Column("state", states),
@@ -90,7 +90,7 @@ def _cell(row: RunRow, column: Column) -> Content:
         case "where":
             return plain_line(where(row), "dim")
         case _:
-            return _age(row)
+            return age(row)
 
 
 def _curve(row: RunRow, width: int) -> Content:
@@ -112,7 +112,7 @@ def _margin(row: RunRow) -> Content:
     return Content.assemble(short(row.margin).replace("-", "−"), (f" {_TRENDS[trend]}", "$metric-margin"))
 
 
-def _age(row: RunRow) -> Content:
+def age(row: RunRow) -> Content:
     """The time left of a run that trains; how long ago another was heard of."""
     if row.live:
         seconds = row.curve.seconds_left(row.total)

@@ -68,6 +68,8 @@ class RunTable(ScrollView, can_focus=True):
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[RunRow] = []
+        self._ages: list[str] = []
+        """How long ago each was heard of, as it was drawn last."""
         self._columns: list[Column] = []
         self._cursor: Path | None = None
         self._marked: list[Path] = []
@@ -96,6 +98,7 @@ class RunTable(ScrollView, can_focus=True):
         """Show these rows; the lines that are as they were are not drawn again."""
         before, index, current = self._rows, self._index, self.current
         self._rows = list(rows)
+        ages, self._ages = self._ages, [run_line.age(row).plain for row in rows]
         self._lay_out()
         if current is None or current.root not in {row.root for row in rows}:
             self._cursor = self._rows[min(index, len(rows) - 1)].root if rows else None
@@ -103,15 +106,11 @@ class RunTable(ScrollView, can_focus=True):
             self.refresh()
             self._show_cursor()
         else:
-            for line, (old, new) in enumerate(zip(before, rows, strict=True)):
-                if old != new:
+            for line, row in enumerate(rows):
+                if row != before[line] or self._ages[line] != ages[line]:
                     self._refresh_row(line)
         if self.current != current:
             self.post_message(self.Moved(self.current, by_person=False))
-
-    def tick(self) -> None:
-        """Time has passed: ages are other ones."""
-        self.refresh()
 
     def on_resize(self) -> None:
         """Other columns may fit."""

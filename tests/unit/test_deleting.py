@@ -1,7 +1,11 @@
 """Deleting runs: what is named before, what is refused, and what is left."""
 
+import errno
 import json
+import os
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -9,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from dpo_tui.deleting import delete, doomed
-from engine.exits import UsageError
+from engine.exits import CannotWriteError, UsageError
 from engine.process import ProcessId
 from engine.rundir.lock import RunLock
-from tests.tui.fake_runs import make_run
+from tests.tui.fake_runs import NOW, make_run
 
 
 def test_what_would_go_is_counted(tmp_path: Path) -> None:
@@ -100,3 +104,31 @@ def test_a_link_to_a_run_is_removed_and_the_run_stays(tmp_path: Path) -> None:
     delete(link)
     assert not link.is_symlink()
     assert run.config.exists()
+
+
+def test_what_a_removal_cut_short_has_left_goes_with_the_next(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = tmp_path / f".run.a.deleted-{gone.pid}"
+    going = tmp_path / f".other.deleted-{os.getpid()}"
+    for folder in (left, going, tmp_path / ".deleted-7", tmp_path / ".mine"):
+        (folder / "checkpoints").mkdir(parents=True)
+    delete(make_run(tmp_path, "b").root)
+    assert {path.name for path in tmp_path.iterdir()} == {going.name, ".deleted-7", ".mine"}
+
+
+def test_what_a_removal_leaves_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, "a")
+
+    def fail(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", fail)
+    with pytest.raises(CannotWriteError, match=rf"\.a\.deleted-{os.getpid()}: cannot write"):
+        delete(run.root)
+
+
+def test_a_run_of_a_silent_machine_is_named_as_such(tmp_path: Path) -> None:
+    assert doomed(make_run(tmp_path, "far", "running", host="node7", heard=NOW).root).silent
+    assert not doomed(make_run(tmp_path, "near", "failed").root).silent
+    assert not doomed(make_run(tmp_path, "lost", "running", live=False).root).silent

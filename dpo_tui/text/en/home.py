@@ -72,6 +72,7 @@ TEXTS: dict[str, str] = {
     "home.delete.checkpoints.many": "{count} checkpoints go with it.",
     "home.delete.exported": "So does the model that was exported into its directory.",
     "home.delete.size": "{size} in {path}",
+    "home.delete.silent": "Its machine has been silent for a minute. If it still trains there, all of it is lost.",
     "home.delete.final": "This cannot be undone.",
     "home.delete.yes": "Delete it for good",
     "home.delete.no": "Keep it",

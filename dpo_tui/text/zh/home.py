@@ -72,6 +72,7 @@ TEXTS: dict[str, str] = {
     "home.delete.checkpoints.many": "将一并删除 {count} 个检查点。",
     "home.delete.exported": "导出到其目录中的模型也会被删除。",
     "home.delete.size": "{path}，共 {size}",
+    "home.delete.silent": "已有一分钟没有收到运行它的机器的消息。如果它仍在那里训练，一切都会丢失。",
     "home.delete.final": "此操作无法撤销。",
     "home.delete.yes": "永久删除",
     "home.delete.no": "保留",
