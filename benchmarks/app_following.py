@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-from textual.screen import Screen
 
 from dpo_tui.app import DpoApp
 from dpo_tui.screens.monitor import MonitorScreen
@@ -48,11 +47,8 @@ class Probe(DpoApp):
         self._lags: list[float] = []
         self._began = time.perf_counter()
 
-    def open_home(self) -> None:
-        self.push_screen(Screen())
-
     def on_mount(self) -> None:
-        super().on_mount()
+        """Beside the app's own, which Textual calls as well."""
         self.run_worker(self._measure())
 
     async def _measure(self) -> None:
