@@ -35,7 +35,12 @@ UNLEARNED_NATS = 10.0
 SPIKE_TIMES = 5.0
 SPIKE_ROWS = 100
 SPIKES = 3
-"""So many gradient norms beyond so many times the median, among so many rows."""
+SPIKE_BEFORE = 20
+SPIKE_LOSS = 0.01
+"""So many gradient norms beyond so many times the median of those before them, among so many rows.
+
+A norm that falls with the loss is no spike where it was higher; below this loss there is nothing left to be unstable.
+"""
 
 FALLING_ROWS = 40
 FALLING_SHARE = 0.15
@@ -124,11 +129,14 @@ def unlearning(history: History) -> Insight | None:
 
 def spikes(history: History) -> Insight | None:
     """Some gradients are many times as large as the usual ones."""
-    steps, norms = _curve(history, "grad_norm")
+    at, every = history.series("grad_norm")
+    _, losses = history.series("loss")
+    steps, norms = _finite(at, np.where(losses < SPIKE_LOSS, np.nan, every))
     steps, norms = steps[-SPIKE_ROWS:], norms[-SPIKE_ROWS:]
-    if len(norms) < 4 * SPIKES or np.median(norms) <= 0:
+    if len(norms) < 4 * SPIKES:
         return None
-    times = norms / np.median(norms)
+    usual = np.array([np.median(norms[max(0, row - SPIKE_BEFORE) : row + 1]) for row in range(len(norms))])
+    times = norms / np.where(usual > 0, usual, np.inf)
     high = np.flatnonzero(times > SPIKE_TIMES)
     if len(high) < SPIKES:
         return None

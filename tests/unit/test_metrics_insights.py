@@ -111,6 +111,14 @@ def test_a_single_spike_is_no_news() -> None:
     assert insights(run(once)) == []
 
 
+def test_gradients_that_fall_with_the_loss_and_then_flicker_around_nothing_are_no_spikes() -> None:
+    def converged(step: int, values: dict[str, float]) -> None:
+        values["loss"] = 0.69 * 0.9**step
+        values["grad_norm"] = 40 * 0.9**step * (30 if step % 31 == 0 and step > 60 else 1)
+
+    assert "spikes" not in [insight.code for insight in insights(run(converged))]
+
+
 def test_margins_that_shrink_with_the_chosen_logps_are_no_unlearning() -> None:
     def both(step: int, values: dict[str, float]) -> None:
         values["logps/chosen"] -= 0.2 * step
