@@ -72,6 +72,15 @@ def gpus() -> tuple[Gpu, ...]:
     )
 
 
+def name_of(gpu: Gpu) -> str:
+    """What its maker calls it; empty where the driver does not say."""
+    name: str | bytes = ""
+    if (nvml := _nvml()) is not None:
+        with suppress(nvml.NVMLError):
+            name = nvml.nvmlDeviceGetName(nvml.nvmlDeviceGetHandleByIndex(gpu.index))
+    return name.decode(errors="replace") if isinstance(name, bytes) else name
+
+
 def _gpu(nvml: Any, index: int, handle: Any) -> Gpu | None:
     """One GPU; None for one that fell off the bus. A MIG slice tells no share of time."""
     try:

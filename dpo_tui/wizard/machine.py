@@ -1,8 +1,9 @@
 """What this machine has to train with: cores, memory, GPUs."""
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
+
+from dpo_tui import host
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +32,17 @@ def look() -> Machine:
 
 
 def _gpus() -> list[Gpu]:
-    """The GPUs by NVML; none where there is no driver. CUDA_VISIBLE_DEVICES hides some."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except Exception:  # the driver's own errors, or no such library
-        return []
-    found: list[Gpu] = []
-    try:
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            name = pynvml.nvmlDeviceGetName(handle)
-            text = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
-            found.append(Gpu(text, int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)))
-    except Exception:  # noqa: S110 # what was found counts
-        pass
-    finally:
-        with suppress(Exception):
-            pynvml.nvmlShutdown()
-    return _visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    """The GPUs that a training would see: CUDA_VISIBLE_DEVICES hides some."""
+    found = _visible(list(host.gpus()), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return [Gpu(host.name_of(gpu), gpu.total) for gpu in found]
 
 
-def _visible(gpus: list[Gpu], named: str | None) -> list[Gpu]:
+def _visible(gpus: list[host.Gpu], named: str | None) -> list[host.Gpu]:
     """Those that CUDA_VISIBLE_DEVICES names, by number; named otherwise, as many as it names."""
     if named is None:
         return gpus
     names = [name.strip() for name in named.split(",") if name.strip() and name.strip() != "-1"]
     if all(name.isdigit() for name in names):
-        return [gpus[int(name)] for name in names if int(name) < len(gpus)]
+        by_number = {gpu.index: gpu for gpu in gpus}
+        return [by_number[int(name)] for name in names if int(name) in by_number]
     return gpus[: len(names)]

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -127,3 +127,13 @@ def test_pieces_that_do_not_fit_beside_each_other_stand_below() -> None:
     assert max(Content(line).cell_length for line in rows.plain.split("\n")) <= 80
     assert rows.plain.count("GPU") == 8
     assert "\n" not in in_rows(parts, 1000).plain
+
+
+@pytest.mark.parametrize(
+    ("told", "name"), [(lambda _: b"NVIDIA H100", "NVIDIA H100"), (lambda _: "L4", "L4"), (_fail, "")]
+)
+def test_a_gpu_has_the_name_that_its_driver_tells(
+    told: Callable[[int], Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", _driver(nvmlDeviceGetName=told))
+    assert host.name_of(gpus()[0]) == name

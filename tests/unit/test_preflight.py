@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from dpo_tui import text
-from dpo_tui.wizard import preflight
-from dpo_tui.wizard.machine import Gpu, Machine, _visible
+from dpo_tui import host, text
+from dpo_tui.wizard import machine, preflight
+from dpo_tui.wizard.machine import Gpu, Machine
 from dpo_tui.wizard.preflight import Check, Facts, checks, gather
 from dpo_tui.wizard.review import check_text
 from engine.config.schema import Config
@@ -154,9 +154,14 @@ def test_every_check_has_its_words(language: text.Language) -> None:
     ("named", "seen"),
     [(None, "abc"), ("1", "b"), ("2,0", "ca"), ("", ""), ("-1", ""), ("7", ""), ("GPU-1234", "a")],
 )
-def test_the_environment_hides_gpus(named: str | None, seen: str) -> None:
-    gpus = [Gpu(name, 1) for name in "abc"]
-    assert "".join(gpu.name for gpu in _visible(gpus, named)) == seen
+def test_the_environment_hides_gpus(named: str | None, seen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = tuple(host.Gpu(number, 1, 80 << 30, None) for number in range(3))
+    monkeypatch.setattr(host, "gpus", lambda: gpus)
+    monkeypatch.setattr(host, "name_of", lambda gpu: "abc"[gpu.index])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert machine.look().gpus == tuple(Gpu(name, 80 << 30) for name in seen)
 
 
 def test_every_check_is_run() -> None:
