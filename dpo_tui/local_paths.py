@@ -1,4 +1,7 @@
-"""Paths on this machine for a person to choose: what fits where a model or pairs are wanted, and completion."""
+"""Paths on this machine for a person to choose: what fits where a model or pairs are wanted, and completion.
+
+They are asked with `os.path`: a path's own methods raise where nobody may look, and for a name that is too long.
+"""
 
 import os
 from collections.abc import Iterator
@@ -22,29 +25,25 @@ def fits(path: Path, kind: Kind) -> bool:
     """Whether a model, or pairs, may be read from it: told from names alone."""
     name = path.name.lower()
     if kind == "model":
-        return (name.endswith(".gguf") and path.is_file()) or (path / "config.json").is_file()
-    return name.endswith((*SUFFIXES, *PACKED)) if path.is_file() else _holds_data(path)
+        return (name.endswith(".gguf") and os.path.isfile(path)) or os.path.isfile(path / "config.json")
+    return name.endswith((*SUFFIXES, *PACKED)) if os.path.isfile(path) else _holds_data(path)
 
 
 def judged(text: str, kind: Kind) -> Verdict:
     """What a typed path is; `folder` is one to look into."""
     path = expanded(text.strip())
-    with suppress(OSError, ValueError):
-        if not path.exists():
-            return "missing"
-        if fits(path, kind):
-            return "fits"
-        return "folder" if path.is_dir() else "unfit"
-    return "missing"
+    if not os.path.exists(path):
+        return "missing"
+    if fits(path, kind):
+        return "fits"
+    return "folder" if os.path.isdir(path) else "unfit"
 
 
 def shown_in_tree(path: Path, kind: Kind, *, hidden: bool) -> bool:
     """Whether a tree of files has it: folders, and files that fit."""
     if path.name.startswith(".") and not hidden:
         return False
-    with suppress(OSError):
-        return path.is_dir() or fits(path, kind)
-    return False
+    return os.path.isdir(path) or fits(path, kind)
 
 
 def completed(text: str, kind: Kind) -> str:
@@ -53,9 +52,9 @@ def completed(text: str, kind: Kind) -> str:
     folder = expanded(f"{above}/") if "/" in text else Path()
     names = sorted(_names(folder, begun, kind))
     if not names:
-        return f"{text}/" if text and not text.endswith("/") and expanded(text).is_dir() else text
+        return f"{text}/" if text and not text.endswith("/") and os.path.isdir(expanded(text)) else text
     common = os.path.commonprefix(names)  # noqa: RUF071 # of names, not of paths
-    only_folder = len(names) == 1 and (folder / common).is_dir()
+    only_folder = len(names) == 1 and os.path.isdir(folder / common)
     return f"{above}/{common}"[0 if "/" in text else 1 :] + ("/" if only_folder else "")
 
 
@@ -67,9 +66,7 @@ def _names(folder: Path, begun: str, kind: Kind) -> Iterator[str]:
 
 def _holds_data(folder: Path) -> bool:
     """One folder deep, as saved datasets are."""
-    with suppress(OSError):
-        return any(entry.name.lower().endswith((*SUFFIXES, *PACKED)) for entry in _entries(folder))
-    return False
+    return any(entry.name.lower().endswith((*SUFFIXES, *PACKED)) for entry in _entries(folder))
 
 
 def _entries(folder: Path) -> Iterator[Path]:

@@ -33,6 +33,20 @@ def _spelled(found: re.Match[str]) -> str:
     return found.group().encode("unicode_escape").decode("ascii")
 
 
+def same_length(text: str) -> str:
+    """`text` with one character that shows in the place of each that `one_line` spells out.
+
+    For an input, where a cursor counts characters.
+    """
+    return _UNSAFE.sub(_pictured, text).replace("\n", "\u240a").replace("\t", "\u2409")
+
+
+def _pictured(found: re.Match[str]) -> str:
+    """Unicode has pictures of the C0 controls, of DEL, and of something that is not shown."""
+    code = ord(found.group())
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\u2426"
+
+
 def brief(text: str) -> str:
     """`text` with the middle of overlong lines left out: what is repeated of a wrong word may have no end."""
     return "\n".join(map(_shortened, text.split("\n")))

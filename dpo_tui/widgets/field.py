@@ -16,8 +16,9 @@ from dpo_tui.text.explain import fault_text
 from dpo_tui.text.fields import field_guide, field_help, field_label
 from dpo_tui.widgets.choice import Choice
 from dpo_tui.widgets.plain import plain, plain_line
+from dpo_tui.widgets.plain_input import PlainInput
 from dpo_tui.wizard.draft import Draft
-from dpo_tui.wizard.kinds import Kind, kind_of, schema_path, shown, typed
+from dpo_tui.wizard.kinds import Kind, default_of, kind_of, schema_path, shown, typed
 
 UNSET = ""
 """The word of a choice that leaves the key out."""
@@ -63,6 +64,10 @@ class Field(Vertical):
         self._label = label or field_label(self._path)
         self._kind: Kind = kind_of(key)
         self._as_words = self._kind.name in ("choice", "switch")
+        self._heard = ""
+        """What the input held when the draft was last brought into line with it."""
+        self._emptied: tuple[str, str] | None = None
+        """The config before and after emptying the input took the key out of it."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="line"):
@@ -70,7 +75,7 @@ class Field(Vertical):
             if self._as_words:
                 yield Choice(list(self._words()))
             else:
-                yield Input(
+                yield PlainInput(
                     compact=True,
                     select_on_focus=True,
                     placeholder=self._placeholder(),
@@ -89,11 +94,15 @@ class Field(Vertical):
         self.add_class("-focused")
 
     def on_descendant_blur(self) -> None:
-        """Hide it."""
+        """Hide it, and show what an empty input stands for."""
         self.remove_class("-focused")
+        self.refresh_from_draft()
 
     def refresh_from_draft(self) -> None:
-        """Show what the draft says; text that means the same stays as it was typed."""
+        """Show what the draft says; text that means the same stays as it was typed.
+
+        Nobody's hand is forced: keys that were typed and not heard of yet stay, and so does an input just emptied.
+        """
         value = self.draft.get(self.key)
         if self._as_words:
             choice = self.query_one(Choice)
@@ -101,10 +110,16 @@ class Field(Vertical):
             choice.dimmed = not self.draft.given(self.key)
         else:
             field = self.query_one(Input)
-            if typed(self.key, field.value) != value:
-                with self.prevent(Input.Changed):
-                    field.value = shown(value)
+            emptied = field.has_focus and not field.value.strip() and not self.draft.given(self.key)
+            if field.value == self._heard and not emptied and typed(self.key, field.value) != value:
+                self._write(shown(value))
         self._tell()
+
+    def _write(self, text: str) -> None:
+        """Put a text into the input as if it had been there before."""
+        self._heard = text
+        with self.prevent(Input.Changed):
+            self.query_one(Input).value = text
 
     def focus_value(self) -> None:
         """Put the focus into the field."""
@@ -120,16 +135,29 @@ class Field(Vertical):
             return
         self.draft.unset(self.key)
         if not self._as_words:
-            with self.prevent(Input.Changed):
-                self.query_one(Input).value = shown(self.draft.get(self.key))
+            self._write(shown(self.draft.get(self.key)))
         self._changed()
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
+        """Take over what the input holds now: of keys typed fast, events tell of each by itself, and late."""
         event.stop()
-        if typed(self.key, event.value) != self.draft.get(self.key):
-            self.draft.enter(self.key, event.value)
+        self._heard = event.input.value
+        put_back = self._put_back() if self._heard.strip() else False
+        if put_back or typed(self.key, self._heard) != self.draft.get(self.key):
+            before = self.draft.text
+            self.draft.enter(self.key, self._heard)
+            self._emptied = None if self._heard.strip() else (before, self.draft.text)
             self._changed()
+
+    def _put_back(self) -> bool:
+        """A value typed anew stands where the old one stood, with its comment."""
+        before, after = self._emptied or ("", None)
+        self._emptied = None
+        if self.draft.text != after:
+            return False
+        self.draft.put_back(before)
+        return True
 
     @on(Choice.Changed)
     def _chosen(self, event: Choice.Changed) -> None:
@@ -138,7 +166,9 @@ class Field(Vertical):
         self._changed()
 
     def _changed(self) -> None:
-        self.refresh_from_draft()
+        if self._as_words:
+            self.refresh_from_draft()
+        self._tell()
         self.post_message(self.Changed(self))
 
     def _tell(self) -> None:
@@ -160,4 +190,5 @@ class Field(Vertical):
         return t(f"choice.{self._path}.{word}") if has(f"choice.{self._path}.{word}") else word
 
     def _placeholder(self) -> str:
-        return t("field.unset") if self._kind.optional else ""
+        """What an empty input stands for: the default, or nothing."""
+        return t("field.unset") if self._kind.optional else shown(default_of(self.key))

@@ -1,11 +1,13 @@
 """Choosing a file or folder of this machine: a path with completion, and a tree of what fits."""
 
 import asyncio
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from rich.text import Text, TextType
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -18,7 +20,9 @@ from dpo_tui.keys import key
 from dpo_tui.local_paths import Kind, Verdict, completed, judged, shown_in_tree
 from dpo_tui.screens.base import DpoModal
 from dpo_tui.text import t
+from dpo_tui.widgets.plain_input import PlainInput
 from engine.config.local import expanded
+from engine.sanitize import one_line
 
 
 class FittingTree(DirectoryTree):
@@ -36,6 +40,10 @@ class FittingTree(DirectoryTree):
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
         """Called in a thread."""
         return [path for path in paths if shown_in_tree(path, self.kind, hidden=self.hidden)]
+
+    def process_label(self, label: TextType) -> Text:
+        """The name of a file may be anything."""
+        return Text(one_line(str(label)))
 
 
 class PathPicker(DpoModal[str]):
@@ -64,7 +72,9 @@ class PathPicker(DpoModal[str]):
     def compose(self) -> ComposeResult:
         with Vertical(id="picker"):
             yield Static(t(f"path.{self._kind}.title"), id="title")
-            yield Input(self._typed, placeholder=t("path.placeholder"), compact=True, select_on_focus=False)
+            yield PlainInput(
+                self._typed, placeholder=t("path.placeholder"), compact=True, select_on_focus=False
+            )
             yield Static(id="status")
             yield FittingTree(_start(self._typed), self._kind)
             yield Static(t("path.hint"), id="hint")
@@ -158,4 +168,4 @@ class PathPicker(DpoModal[str]):
 def _start(typed: str) -> Path:
     """The folder that the tree begins with: the one typed, else the nearest above it, else this one."""
     path = expanded(typed).absolute() if typed else Path.cwd()
-    return next((folder for folder in (path, *path.parents) if folder.is_dir()), Path.cwd())
+    return next((folder for folder in (path, *path.parents) if os.path.isdir(folder)), Path.cwd())

@@ -22,6 +22,7 @@ from dpo_tui.keys import key
 from dpo_tui.screens.base import DpoModal
 from dpo_tui.text import t
 from dpo_tui.widgets.columns import cell
+from dpo_tui.widgets.plain_input import PlainInput
 from engine.sanitize import one_line
 
 PAUSE = 0.2
@@ -73,7 +74,7 @@ class Picker(DpoModal[str]):
     def compose(self) -> ComposeResult:
         with Vertical(id="picker"):
             yield Static(t(f"picker.{self._kind}.title"), id="title")
-            yield Input(self._typed, placeholder=t("picker.placeholder"), compact=True)
+            yield PlainInput(self._typed, placeholder=t("picker.placeholder"), compact=True)
             yield Static(id="head")
             yield OptionList(compact=True)
             yield Static(id="status")

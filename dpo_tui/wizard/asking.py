@@ -13,6 +13,7 @@ from dpo_tui.screens.base import DpoModal
 from dpo_tui.text import t
 from dpo_tui.text.explain import error_text
 from dpo_tui.widgets.plain import plain, plain_line
+from dpo_tui.widgets.plain_input import PlainInput
 from dpo_tui.wizard.draft import Draft, FileInTheWay
 from dpo_tui.wizard.naming import config_path
 from engine.config.local import expanded
@@ -55,7 +56,7 @@ class SaveScreen(DpoModal[Path]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(t("wizard.save.title"), classes="heading", markup=False)
-            yield Input(str(config_path(self._draft)), compact=True, select_on_focus=False)
+            yield PlainInput(str(config_path(self._draft)), compact=True, select_on_focus=False)
             yield Static(plain(t("wizard.save.hint")), classes="hint")
 
     def on_mount(self) -> None:

@@ -1,11 +1,13 @@
 """What a model or data source falls back on when somebody chooses another place for it to come from."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from dpo_tui.hub.cache import cached
 from dpo_tui.local_paths import fits
+from engine.config.local import expanded
 from engine.shipped import BUILTIN_DATA, BUILTIN_MODELS
 
 Kind = Literal["model", "data"]
@@ -31,7 +33,7 @@ def first_choice(kind: Kind, source: str, entries: Sequence[Any]) -> str:
     if source == "hub":
         here = cached("model" if kind == "model" else "dataset")
         return next(iter([*recent, *here]), KNOWN[kind])
-    there = [path for path in recent if Path(path).expanduser().exists()]
+    there = [path for path in recent if os.path.exists(expanded(path))]
     return next(iter([*there, *_nearby(kind)]), _NAMELESS[kind])
 
 
@@ -42,5 +44,5 @@ def _nearby(kind: Kind) -> Iterator[str]:
     except OSError:
         return
     for path in entries:
-        if not path.name.startswith(".") and fits(path, kind) and (kind == "model" or path.is_file()):
+        if not path.name.startswith(".") and fits(path, kind) and (kind == "model" or os.path.isfile(path)):
             yield str(path)

@@ -42,6 +42,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("deep", "data", "folder"),
         ("absent", "data", "missing"),
         ("\x00", "data", "missing"),
+        ("x" * 300, "data", "missing"),
+        ("~nobody-at-all/x", "model", "missing"),
         ("chat", "model", "fits"),
         ("chat/model.gguf", "model", "fits"),
         ("chat/config.json", "model", "unfit"),
