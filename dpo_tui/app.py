@@ -38,6 +38,7 @@ class DpoApp(QuitPolicy):
         self,
         runs_dir: Path,
         *,
+        runs_given: bool = False,
         settings: Settings | None = None,
         recents: Recents | None = None,
         run: Path | None = None,
@@ -45,9 +46,13 @@ class DpoApp(QuitPolicy):
         new: bool = False,
         supervisor: SupervisorCommand = supervisor_command,
     ) -> None:
-        """`run` opens on that run's monitor, `config` or `new` on the wizard, neither on the list of runs."""
+        """`run` opens on that run's monitor, `config` or `new` on the wizard, neither on the list of runs.
+
+        `runs_given`: a new run goes into `runs_dir`, whatever its config says.
+        """
         super().__init__()
         self.runs_dir = runs_dir.absolute()
+        self.runs_given = runs_given
         self.settings = settings or Settings()
         self.recents = recents or Recents()
         self.supervisor = supervisor
@@ -103,7 +108,7 @@ class DpoApp(QuitPolicy):
         """A new run, from a template or from a config."""
         from dpo_tui.wizard.screen import WizardScreen
 
-        self.push_screen(WizardScreen(self.runs_dir, config))
+        self.push_screen(WizardScreen(self.runs_dir, config, runs_given=self.runs_given))
 
     def open_export(self, root: Path) -> None:
         """A model from one of a run's checkpoints."""

@@ -171,7 +171,7 @@ def _show_app(runs_dir: Path | None, *, new: bool = False, config: Path | None =
             "cli.no_terminal",
             "This is no terminal, so there are no screens. Use: dpo-tui --headless CONFIG (see dpo-tui --help)",
         )
-    return run_app(runs_dir or Path("runs"), new=new, config=config)
+    return run_app(runs_dir, new=new, config=config)
 
 
 @app.command()
@@ -243,7 +243,7 @@ def attach(
 
     root = _find(run, runs_dir or context.obj)
     if not (json or plain) and has_screen():
-        raise typer.Exit(run_app(root.parent, run=root))
+        raise typer.Exit(run_app(None, run=root))
     from dpo_tui.headless import attach as follow
 
     raise typer.Exit(follow(root, json=json))

@@ -19,11 +19,15 @@ def has_screen() -> bool:
     )
 
 
-def run_app(runs_dir: Path, *, run: Path | None = None, config: Path | None = None, new: bool = False) -> int:
-    """Show the app until it is left; returns its exit code."""
+def run_app(
+    runs_dir: Path | None, *, run: Path | None = None, config: Path | None = None, new: bool = False
+) -> int:
+    """Show the app until it is left; returns its exit code. `runs_dir`: where --runs says that all runs are."""
     from dpo_tui.app import DpoApp
 
-    app = DpoApp(runs_dir, settings=_settings(), run=run, config=config, new=new)
+    where = runs_dir or (run.parent if run else Path("runs"))
+    given = runs_dir is not None
+    app = DpoApp(where, runs_given=given, settings=_settings(), run=run, config=config, new=new)
     app.run()
     for farewell in app.farewells:
         talk(farewell.text())

@@ -17,7 +17,6 @@ from engine.exits import UsageError
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.files import write_synced, writing
 from engine.rundir.paths import RunDir
-from engine.rundir.status import read_record
 from engine.sanitize import one_line
 
 
@@ -60,7 +59,7 @@ def prepare(
         raise UsageError("run.live", text, run=str(run.root), where=where)
     if resume:
         return _resumed(run, config)
-    if _occupied(run.root):
+    if occupied(run.root):
         text = f"{run.root} exists already: {_way_out(run)}{_start_over(run)}"
         raise UsageError("run.exists", text, run=str(run.root), case="run" if is_run(run.root) else "")
     config = _placed(config, run)
@@ -85,15 +84,39 @@ def _config_of_run(path: Path, *, resume: bool) -> Path:
 
 def locate(path: Path, config: Config, run_name: str | None, runs_dir: Path | None) -> RunDir:
     """The run meant by a config: a run's own `config.toml` means that run, wherever it was moved to."""
-    own = RunDir(path.absolute().parent)
-    if run_name is None and runs_dir is None and path.name == "config.toml" and read_record(own.run_json):
+    if run_name is None and runs_dir is None and (own := run_of_config(path)) is not None:
         return own
     if run_name is not None and not re.fullmatch(RUN_NAME, run_name):
         text = f"--run {run_name}: a run's name is letters, digits, '.', '_' and '-', at most 64"
         raise UsageError("run.bad_name", text, name=run_name)
     name = run_name or config.run.name or _name_from(path)
-    base = Path(config.run.dir) if runs_dir is None else runs_dir
-    return RunDir(Path(absolute(str(base))) / name)
+    return RunDir(root_in(config.run.dir if runs_dir is None else runs_dir, name))
+
+
+def run_of_config(path: Path) -> RunDir | None:
+    """The run whose own config this is; None for any other file."""
+    run = RunDir(path.absolute().parent)
+    return run if path.name == run.config.name and os.path.lexists(run.run_json) else None
+
+
+def root_in(runs_dir: str | Path, name: str) -> Path:
+    """Where the run of that name is."""
+    return Path(absolute(str(runs_dir))) / name
+
+
+def name_made_of(text: str) -> str:
+    """The text with what no run's name may hold replaced; empty where nothing is left."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:64]
+
+
+def occupied(root: Path) -> bool:
+    """Whether something is there, or nobody may look; an empty directory is nothing."""
+    if not os.path.isdir(root) or os.path.islink(root):  # a path's own methods raise for one that is too long
+        return os.path.lexists(root)
+    try:
+        return any(root.iterdir())
+    except OSError:
+        return True
 
 
 def create(prepared: Prepared) -> None:
@@ -115,7 +138,7 @@ def _claim(unfinished: Path, run: RunDir) -> None:
     try:
         os.rename(unfinished, run.root)
     except OSError as error:
-        if not _occupied(run.root):
+        if not occupied(run.root):
             raise
         text = f"{run.root} was created by somebody else just now: {_way_out(run)}"
         raise UsageError("run.exists", text, run=str(run.root)) from error
@@ -155,15 +178,6 @@ def _placed(config: Config, run: RunDir) -> Config:
     return config.model_copy(update={"run": place})
 
 
-def _occupied(root: Path) -> bool:
-    """Whether something is there; an empty directory is nothing."""
-    if os.path.isdir(root) and not os.path.islink(
-        root
-    ):  # a path's own methods raise for one that is too long
-        return any(root.iterdir())
-    return os.path.lexists(root)
-
-
 def _way_out(run: RunDir) -> str:
     go_on = "--resume goes on with it, " if is_run(run.root) else ""
     return f"{go_on}--run NAME starts another"
@@ -179,7 +193,7 @@ def _start_over(run: RunDir) -> str:
 
 def _name_from(path: Path) -> str:
     """A run name made of the config file's, with what a name may not hold replaced."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:64]
+    name = name_made_of(path.stem)
     if not name:
         text = f"{path}: no run name can be made of this; give one with --run NAME"
         raise UsageError("run.no_name", text, path=str(path))

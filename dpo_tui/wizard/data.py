@@ -15,14 +15,13 @@ from dpo_tui.widgets.path_picker import PathPicker
 from dpo_tui.widgets.picker import Picker
 from dpo_tui.wizard.columns import ColumnsScreen, Mapped
 from dpo_tui.wizard.data_look import DataLook
-from dpo_tui.wizard.draft import Draft
+from dpo_tui.wizard.draft import MODEL_KEYS, Draft
 from dpo_tui.wizard.origins import first_choice, recent_ids
 from dpo_tui.wizard.previewed import PreviewedStep
 from dpo_tui.wizard.report_text import has_places
 from dpo_tui.wizard.source_fields import MAIN, MORE, OF_HUB, SourceBar, SourceFields, sources_of
 
 _LIMITS = ("data.max_length", "data.max_prompt_length", "data.too_long", "data.chat_template")
-_MODEL = ("source", "id", "revision", "dtype", "trust_remote_code")
 _ANY_PACK = {"tokens_per_pack": 1 << 30}
 """How pairs are packed is nothing to a look at them."""
 
@@ -88,6 +87,8 @@ class DataStep(PreviewedStep):
             case "places":
                 report = self._look.report if self.is_mounted else None
                 return report is not None and has_places(report)
+            case "columns":
+                return bool(sources_of(self.draft))
             case "remove":
                 return len(sources_of(self.draft)) > 1
             case "as_chat":
@@ -100,8 +101,7 @@ class DataStep(PreviewedStep):
 
     def action_columns(self) -> None:
         """Say which columns hold a pair."""
-        source = sources_of(self.draft)[self.at] if sources_of(self.draft) else {}
-        self.app.push_screen(ColumnsScreen(self.preview, source), self._mapped)
+        self.app.push_screen(ColumnsScreen(self.preview, sources_of(self.draft)[self.at]), self._mapped)
 
     def action_add(self) -> None:
         """Another source, which begins as the built-in pairs: they are always there."""
@@ -205,7 +205,7 @@ class DataStep(PreviewedStep):
         """What the helper process has to know of the draft."""
         values = self.draft.values()
         model = values.get("model")
-        known = {name: model[name] for name in _MODEL if name in model} if isinstance(model, dict) else {}
+        known = {name: model[name] for name in MODEL_KEYS if name in model} if isinstance(model, dict) else {}
         return {"model": known, "data": values.get("data"), "train": _ANY_PACK}
 
     @property

@@ -16,7 +16,7 @@ from textual.widgets import Button, Static
 from dpo_tui.preview import PreviewClient, PreviewError, Superseded
 from dpo_tui.text import t
 from dpo_tui.widgets.pair_view import PairView
-from dpo_tui.wizard.previewed import refusal
+from dpo_tui.wizard.previewed import is_shown, refusal
 from dpo_tui.wizard.report_text import Report, report_text, warned_of, warnings_text
 
 PAUSE = 0.5
@@ -129,6 +129,9 @@ class DataLook(Vertical):
             self.post_message(self.Reading(asked, done, total))
 
         await asyncio.sleep(PAUSE)
+        if not is_shown(self):
+            self.asked = None
+            return
         try:
             report = await client.ask("data", progress, config=dict(asked), rows=ROWS)
             self.post_message(self.Read(asked, report))

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from dpo_tui import templates
+from dpo_tui.starting import run_of_config
 from dpo_tui.wizard.kinds import default_of, dotted_key, path_of, typed
-from engine.config.problems import Fault, KeyPath
+from dpo_tui.wizard.values import in_the_way, leaves, same, value_at, within
+from engine.config.problems import Fault
 from engine.config.schema import Config, Data
 from engine.config.strings import CREDENTIAL, masked, token_lines
 from engine.config.toml import TomlDocument, assign, discard
@@ -16,7 +18,7 @@ from engine.config.validate import find_faults
 from engine.exits import UsageError
 from engine.rundir.files import write_whole, writing
 
-_MODEL_KEYS = ("source", "id", "revision", "dtype", "trust_remote_code")
+MODEL_KEYS = ("source", "id", "revision", "dtype", "trust_remote_code")
 """What says which model: the adapters belong to the way of training, which a template decides."""
 
 
@@ -41,10 +43,13 @@ class Draft:
         path: Path | None,
         template: str | None,
         preset: "Preset | None" = None,
+        runs_dir: Path | None = None,
     ) -> None:
         self._preset = preset
+        self._wanted_dir = runs_dir
+        self._first_dir: Any = None
         self.path = path
-        """The file it was read from or saved to."""
+        """The file it was read from or saved to; None until then, and for the copy of a run's own."""
         self.template = template
         """The template it started from; None for a file."""
         self._on_disk = document.source.encode() if path else None
@@ -62,9 +67,23 @@ class Draft:
         return cls(_template(name), path=None, template=name, preset=preset)
 
     @classmethod
-    def from_file(cls, path: Path, preset: "Preset | None" = None) -> Self:
-        """The config at `path`, whatever its values. Raises ConfigError for what is not even TOML."""
-        return cls(TomlDocument.read(path), path=path, template=None, preset=preset)
+    def from_file(cls, path: Path, preset: "Preset | None" = None, *, runs_dir: Path | None = None) -> Self:
+        """The config at `path`, whatever its values; of a run's own a copy, for a new run like it.
+
+        `runs_dir` is where the run goes, whatever the file says. Raises ConfigError for what is not even TOML.
+        """
+        own = None if run_of_config(Path(os.path.realpath(path))) else path
+        return cls(TomlDocument.read(path), path=own, template=None, preset=preset, runs_dir=runs_dir)
+
+    @property
+    def origin(self) -> Path:
+        """The file it was saved to, or read from."""
+        return self.path or self._document.path
+
+    @property
+    def runs_dir(self) -> Path | None:
+        """The directory of all runs that counts in place of the config's, while nobody changed that here."""
+        return self._wanted_dir if self.get("run.dir") == self._first_dir else None
 
     @property
     def text(self) -> str:
@@ -91,24 +110,34 @@ class Draft:
 
     def get(self, key: str) -> Any:
         """The value in the text, whether it is valid or not, else the schema's default."""
-        value = _at(self._values, key)
+        value = value_at(self._values, key)
         return default_of(key) if value is None else deepcopy(value)
 
     def given(self, key: str) -> bool:
         """Whether the text has this key."""
-        return _at(self._values, key) is not None
+        return value_at(self._values, key) is not None
 
     def set(self, key: str, value: Any) -> None:
-        """Write a value; None takes the key out. Raises KeyError for a key that leads nowhere."""
+        """Write a value; None takes the key out. What stands where the key needs a table or a list gives way.
+
+        Raises KeyError for a place behind the next one of a list.
+        """
         if value is None:
             self.unset(key)
-        elif not _same(_at(self._values, key), value):
+        elif not same(value_at(self._values, key), value):
+            for above, there in in_the_way(self._values, key.split(".")):
+                self._document.set(above, there)
             self._document.set(key, value)
             self._values = self._document.unwrap()
 
     def unset(self, key: str) -> None:
         """Take a key, or an entry of a list, out; then its default counts."""
         self._document.remove(key)
+        self._values = self._document.unwrap()
+
+    def put_back(self, text: str) -> None:
+        """Take a text of this draft again, as it was before a key was taken out."""
+        self._document: TomlDocument = TomlDocument.parse(text, self._document.path)
         self._values = self._document.unwrap()
 
     def parse(self, key: str, text: str) -> Any:
@@ -120,7 +149,7 @@ class Draft:
             discard(values, parts)
         else:
             assign(values, parts, value)
-        return next((fault for fault in find_faults(values) if _within(fault.key, path_of(key))), value)
+        return next((fault for fault in find_faults(values) if within(fault.key, path_of(key))), value)
 
     def enter(self, key: str, text: str) -> Fault | None:
         """Take over what was typed, right or wrong, and say what is wrong with it.
@@ -128,7 +157,7 @@ class Draft:
         The default, typed where the key is left out, changes nothing.
         """
         value = typed(key, text)
-        if self.given(key) or not _same(default_of(key), value):
+        if self.given(key) or not same(default_of(key), value):
             self.set(key, value)
         return self.fault_at(key)
 
@@ -158,8 +187,8 @@ class Draft:
         if not self.changed:
             return frozenset()
         now = TomlDocument.parse(self.text, self._document.path)
-        before = dict(_leaves(self._settled))
-        keys = [key for key, value in _leaves(self.values()) if key not in before or before[key] != value]
+        before = dict(leaves(self._settled))
+        keys = [key for key, value in leaves(self.values()) if key not in before or before[key] != value]
         return frozenset(line for key in keys if (line := now.line_of(key)))
 
     def settle(self) -> None:
@@ -204,6 +233,7 @@ class Draft:
         self._faults_of = None
         if self._preset is not None and self.path is None:
             self._preset(self)
+        self._first_dir = self.get("run.dir")
         self.settle()
 
     def _find_faults(self) -> Iterator[Fault]:
@@ -213,17 +243,17 @@ class Draft:
 
     def _choices(self) -> Iterator[tuple[str, Any]]:
         """What a person chose, by its key: all a file says of these things, else what is unlike the template."""
-        own, now = self.path is not None, self.values()
+        own, now = self.path is not None or self.template is None, self.values()
         data = [name for name in Data.model_fields if own or name in now.get("data", {})]
         for keys in (
-            [f"model.{one}" for one in _MODEL_KEYS],
+            [f"model.{one}" for one in MODEL_KEYS],
             *([f"data.{one}"] for one in data),
-            ["run.dir"],
+            [] if self.runs_dir else ["run.dir"],
         ):
-            values = {key: _at(now, key) for key in keys}
-            if own or any(value != _at(self._settled, key) for key, value in values.items()):
+            values = {key: value_at(now, key) for key in keys}
+            if own or any(value != value_at(self._settled, key) for key, value in values.items()):
                 yield from values.items()
-        if own or _at(now, "run.name") != _at(self._settled, "run.name"):
+        if own or value_at(now, "run.name") != value_at(self._settled, "run.name"):
             yield "run.name", self.name
 
 
@@ -232,35 +262,3 @@ Preset = Callable[[Draft], None]
 
 def _template(name: str) -> TomlDocument:
     return TomlDocument.parse(templates.text(name).decode(), Path(f"{name}.toml"))
-
-
-def _at(values: Any, key: str) -> Any:
-    """The value under a key; None where there is none."""
-    for part in path_of(key):
-        fits = isinstance(values, list) if isinstance(part, int) else isinstance(values, dict)
-        try:
-            values = values[part] if fits else None
-        except LookupError:
-            return None
-    return values
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Equal, and not a number that equals a truth value."""
-    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
-
-
-def _within(key: KeyPath, outer: KeyPath) -> bool:
-    return key[: len(outer)] == outer
-
-
-def _leaves(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    """Every value that is no table and no list of tables, by its path."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _leaves(inner, (*path, name))
-    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        for index, inner in enumerate(value):
-            yield from _leaves(inner, (*path, index))
-    else:
-        yield path, value

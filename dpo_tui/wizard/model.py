@@ -19,11 +19,11 @@ from dpo_tui.widgets.field import Field
 from dpo_tui.widgets.labelled import Labelled
 from dpo_tui.widgets.path_picker import PathPicker
 from dpo_tui.widgets.picker import Picker
-from dpo_tui.wizard.draft import Draft
+from dpo_tui.wizard.draft import MODEL_KEYS, Draft
 from dpo_tui.wizard.kinds import shown
 from dpo_tui.wizard.model_facts import facts_text, parameters_of
 from dpo_tui.wizard.origins import first_choice, recent_ids
-from dpo_tui.wizard.previewed import PreviewedStep, refusal
+from dpo_tui.wizard.previewed import PreviewedStep, is_shown, refusal
 
 PAUSE = 0.3
 """Seconds without a change before the model is read."""
@@ -31,7 +31,6 @@ PAUSE = 0.3
 RATE_OF_ADAPTERS = 2e-6
 """Below this learning rate adapters hardly move."""
 
-_READ = ("source", "id", "revision", "dtype", "trust_remote_code")
 _LORA = "model.lora"
 
 
@@ -121,7 +120,7 @@ class ModelStep(PreviewedStep):
         if model == self._asked and not (self._error and self._error.code.startswith("hub.")):
             return
         self._asked, self._error, self.parameters = model, None, None
-        if any(key.removeprefix("model.") in _READ for key in self.problems()):
+        if any(key.removeprefix("model.") in MODEL_KEYS for key in self.problems()):
             self._say(Content.styled(t("model_step.invalid"), "dim"))
             return
         self._say(Content.styled(t("model_step.reading"), "dim"))
@@ -130,6 +129,9 @@ class ModelStep(PreviewedStep):
     @work(exclusive=True, group="model", exit_on_error=False)
     async def _read(self, model: dict[str, Any]) -> None:
         await asyncio.sleep(PAUSE)
+        if not is_shown(self):
+            self._asked = None
+            return
         try:
             self.post_message(self.Read(model, await self.preview.ask("model", model=model)))
         except PreviewError as error:
@@ -199,7 +201,11 @@ class ModelStep(PreviewedStep):
     def _model(self) -> dict[str, Any]:
         """What the helper process has to know of the draft."""
         table = self.draft.values().get("model")
-        return {key: value for key, value in table.items() if key in _READ} if isinstance(table, dict) else {}
+        return (
+            {key: value for key, value in table.items() if key in MODEL_KEYS}
+            if isinstance(table, dict)
+            else {}
+        )
 
     def _say(self, text: Content) -> None:
         self.query_one("#facts", Static).update(text)

@@ -1,15 +1,13 @@
 """Where a new run and its config go: names that nothing has yet."""
 
 import os
-import re
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+from dpo_tui.starting import name_made_of, occupied, root_in
 from dpo_tui.wizard.draft import Draft, Preset
 from engine.config.local import absolute
-
-_FORBIDDEN = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def in_directory(runs_dir: Path) -> Preset:
@@ -19,7 +17,7 @@ def in_directory(runs_dir: Path) -> Preset:
         if Path(absolute(str(draft.get("run.dir")))) != runs_dir:
             draft.set("run.dir", str(runs_dir))
         root = run_root(draft)
-        if taken(root):
+        if occupied(root):
             draft.set("run.name", free_name(root))
 
     return preset
@@ -27,13 +25,13 @@ def in_directory(runs_dir: Path) -> Preset:
 
 def run_root(draft: Draft) -> Path:
     """The directory the run would get."""
-    base = draft.get("run.dir")
-    return Path(absolute(base if isinstance(base, str) else "runs")) / safe(draft.name)
+    base = draft.runs_dir or draft.get("run.dir")
+    return root_in(base if isinstance(base, str | Path) else "runs", safe(draft.name))
 
 
 def free_name(root: Path) -> str:
     """The run's name, or with the first number behind it that is free."""
-    return _first_free(root.name, lambda name: not taken(root.with_name(name)))
+    return _first_free(root.name, lambda name: not occupied(root.with_name(name)))
 
 
 def config_path(draft: Draft) -> Path:
@@ -63,15 +61,7 @@ def near(path: Path) -> str:
 
 def safe(name: str) -> str:
     """The name with what no file of ours has in its name replaced."""
-    return _FORBIDDEN.sub("-", name).strip("-._")[:64] or "run"
-
-
-def taken(root: Path) -> bool:
-    """Whether something is there; an empty directory is nothing."""
-    try:
-        return any(root.iterdir()) if root.is_dir() and not root.is_symlink() else os.path.lexists(root)
-    except OSError:
-        return True
+    return name_made_of(name) or "run"
 
 
 def _first_free(name: str, free: Callable[[str], bool]) -> str:

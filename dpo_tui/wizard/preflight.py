@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dpo_tui import quantities
+from dpo_tui.starting import occupied
 from dpo_tui.wizard.machine import Machine
-from dpo_tui.wizard.naming import free_name, near, taken
-from engine.config.local import absolute, local_inputs
+from dpo_tui.wizard.naming import free_name, near
+from engine.config.local import local_inputs
 from engine.config.problems import dotted
 from engine.config.schema import Config
 from engine.rundir.files import free_bytes
@@ -58,14 +59,14 @@ def gather(config: Config, root: Path, machine: Machine, parameters: int | None)
     inputs = [(dotted(key), path) for key, path in local_inputs(config)]
     hub = config.model.source == "hub" or any(source.source == "hub" for source in config.data.sources)
     offline = _offline()
-    occupied = taken(root)
+    taken = occupied(root)
     return Facts(
         root=root,
         machine=machine,
-        taken=occupied,
-        free_name=free_name(root) if occupied else root.name,
+        taken=taken,
+        free_name=free_name(root) if taken else root.name,
         missing=tuple((key, path) for key, path in inputs if not os.path.exists(path)),
-        free=free_bytes(Path(absolute(config.run.dir))),
+        free=free_bytes(root.parent),
         parameters=parameters,
         installed=config.model.source != "builtin" or _installed(config.model.id),
         logged_in=config.export.push is None or _logged_in(),

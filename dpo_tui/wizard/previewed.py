@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, cast
 
 from textual.content import Content
+from textual.widget import Widget
 
 from dpo_tui.preview import PreviewClient, PreviewError
 from dpo_tui.settings import Recents
@@ -40,6 +41,11 @@ class PreviewedStep(Step):
     def recents(self) -> Recents:
         """What was chosen before."""
         return cast("WizardScreen", self.screen).dpo.recents
+
+
+def is_shown(widget: Widget) -> bool:
+    """Whether it is part of the step one is at: who only passes a step by asks nothing."""
+    return all(node.display for node in widget.ancestors_with_self)
 
 
 def refusal(error: PreviewError) -> Content:

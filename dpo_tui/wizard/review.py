@@ -13,7 +13,7 @@ from textual.widgets import Button, Static
 from textual.worker import get_current_worker
 
 from dpo_tui.text import t
-from dpo_tui.text.explain import explain, fault_text
+from dpo_tui.text.explain import fault_text
 from dpo_tui.widgets.plain import plain
 from dpo_tui.wizard import machine
 from dpo_tui.wizard.draft import Draft
@@ -23,7 +23,6 @@ from dpo_tui.wizard.preflight import Check, checks, gather
 from dpo_tui.wizard.resolved import LINES, Line, resolved
 from dpo_tui.wizard.step import Step
 from engine.config.schema import Config
-from engine.exits import EngineError
 from engine.sanitize import one_line
 
 _GLYPHS = {"ok": ("✓", "$success"), "warn": ("⚠", "$warning"), "bad": ("✗", "$error")}
@@ -88,11 +87,11 @@ class ReviewStep(Step):
         """Start has the focus, so that Enter starts."""
         self.query_one("#start", Button).focus()
 
-    def failed(self, error: EngineError) -> None:
+    def failed(self, why: str) -> None:
         """The start did not succeed: say why, and look again."""
         self._starting = False
         self._look_again()
-        self._refusal = explain(error.code, error.text, error.params)
+        self._refusal = why
         self._show()
 
     @property
@@ -137,8 +136,11 @@ class ReviewStep(Step):
 
     @work(thread=True, exclusive=True, group="preflight", exit_on_error=False)
     def _look(self, config: Config, root: Path, text: str) -> None:
-        seen = self.machine or machine.look()
-        found = checks(config, gather(config, root, seen, self.parameters))
+        try:
+            seen = self.machine or machine.look()
+            found = checks(config, gather(config, root, seen, self.parameters))
+        except Exception as error:  # whatever it is, it is said, and Start may be tried
+            found = [Check("unfinished", "warn", {"detail": str(error) or type(error).__name__})]
         if not get_current_worker().is_cancelled:
             self.post_message(self.Looked(text, found))
 
@@ -182,7 +184,9 @@ class ReviewStep(Step):
         return Content("\n").join(_verdict(check.verdict, check_text(check), check.fix) for check in found)
 
     def _command(self) -> str:
-        return shlex.join(["dpo-tui", "--headless", str(config_path(self.draft))])
+        place = self.draft.runs_dir
+        elsewhere = [] if place is None else ["--runs", str(place)]
+        return shlex.join(["dpo-tui", "--headless", str(config_path(self.draft)), *elsewhere])
 
     def _why(self, text: str, style: str) -> None:
         self.query_one("#why", Static).update(plain(text, style))

@@ -1,9 +1,8 @@
 """The wizard: five steps over one draft, and the config as it will be saved beside them."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -11,38 +10,38 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.css.query import NoMatches
-from textual.message import Message
 from textual.widgets import ContentSwitcher, Footer, Static
 
 from dpo_tui.keys import key
 from dpo_tui.preview import PreviewClient
-from dpo_tui.screens.base import DpoScreen, TitleBar
+from dpo_tui.screens.base import TitleBar
 from dpo_tui.text import t
-from dpo_tui.text.explain import error_text
 from dpo_tui.widgets.toml_view import TomlView
-from dpo_tui.wizard.asking import LeaveScreen, Leaving, SaveScreen
 from dpo_tui.wizard.broken import BrokenFile
 from dpo_tui.wizard.data import DataStep
 from dpo_tui.wizard.draft import Draft
+from dpo_tui.wizard.draft_actions import DraftActions
 from dpo_tui.wizard.launcher import LauncherStep
 from dpo_tui.wizard.model import ModelStep
-from dpo_tui.wizard.naming import config_path, in_directory
+from dpo_tui.wizard.naming import in_directory
 from dpo_tui.wizard.rail import Rail, folded
 from dpo_tui.wizard.review import ReviewStep
-from dpo_tui.wizard.start import Started, save, start
 from dpo_tui.wizard.step import Step
 from dpo_tui.wizard.template import FIRST, TemplateStep
 from engine.config.problems import ConfigError
-from engine.exits import EngineError
 from engine.sanitize import one_line
+
+WARM_AFTER = 1.0
+"""Seconds until the process of the preview is started before it is asked anything: its imports take some more."""
 
 STEPS: tuple[Callable[[Draft], Step], ...] = (TemplateStep, ModelStep, DataStep, LauncherStep, ReviewStep)
 
 
-class WizardScreen(DpoScreen):
+class WizardScreen(DraftActions):
     """Steps are free to visit. All of them write into the draft; this screen draws what follows from it."""
 
     CSS_PATH = "wizard.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-slim"), (120, "-medium"), (160, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
         key("review.fix", "f", "fix", show=True),
         key("review.copy", "y", "copy", show=True),
@@ -55,27 +54,20 @@ class WizardScreen(DpoScreen):
         key("app.back", "escape", "back"),
     ]
 
-    class StartFailed(Message):
-        """The run did not start."""
-
-        def __init__(self, error: EngineError) -> None:
-            super().__init__()
-            self.error = error
-
-    class StartDone(Message):
-        """The run trains."""
-
-        def __init__(self, started: Started) -> None:
-            super().__init__()
-            self.started = started
-
     def __init__(
-        self, runs_dir: Path, config: Path | None = None, preview: PreviewClient | None = None
+        self,
+        runs_dir: Path,
+        config: Path | None = None,
+        preview: PreviewClient | None = None,
+        *,
+        runs_given: bool = False,
     ) -> None:
+        """`runs_given`: the run goes into `runs_dir` whatever the config says."""
         super().__init__()
         self.preview = preview or PreviewClient()
         """Reads models and data for the steps, in a process of its own."""
         self._runs_dir = runs_dir
+        self._runs_given = runs_given
         self._file = config
         self._at = 0
         self._seen: set[int] = {0}
@@ -85,20 +77,18 @@ class WizardScreen(DpoScreen):
     def _open(self) -> None:
         """Read the config, or begin one. A file that cannot be read is shown as it is."""
         preset = in_directory(self._runs_dir)
+        given = self._runs_dir if self._runs_given else None
         self._error = None
-        try:
-            self.draft = (
-                Draft.from_template(FIRST, preset)
-                if self._file is None
-                else Draft.from_file(self._file, preset)
-            )
-        except ConfigError as error:
-            self._error = error
-            self.draft = Draft.from_template(FIRST, preset)
+        self.draft = Draft.from_template(FIRST, preset)
+        if self._file is not None:
+            try:
+                self.draft = Draft.from_file(self._file, preset, runs_dir=given)
+            except ConfigError as error:
+                self._error = error
         self.steps = [make(self.draft) for make in STEPS]
 
     def compose(self) -> ComposeResult:
-        yield TitleBar(Content(t("wizard.title" if self._file is None else "wizard.title_of_file")))
+        yield TitleBar(Content(self._title))
         if self._error is not None and self._file is not None:
             yield BrokenFile(self._file, self._error)
         else:
@@ -112,8 +102,9 @@ class WizardScreen(DpoScreen):
         yield Footer(compact=True, show_command_palette=False)
 
     async def on_mount(self) -> None:
-        """Begin at the first step; the process of the preview gets ready meanwhile."""
-        self._prepare_preview()
+        """Begin at the first step. The process of the preview gets ready while somebody looks at it."""
+        if not self.app.is_headless:
+            self.set_timer(WARM_AFTER, self._prepare_preview)
         if self._error is None:
             await self._enter(0)
 
@@ -158,7 +149,7 @@ class WizardScreen(DpoScreen):
         """Every key there is."""
         from dpo_tui.wizard.all_settings import AllSettings
 
-        self.app.push_screen(AllSettings(self.draft), lambda _: self._refresh())
+        self.app.push_screen(AllSettings(self.draft), lambda _: self.show_draft())
 
     async def action_reload(self) -> None:
         """Read the broken file again."""
@@ -167,34 +158,10 @@ class WizardScreen(DpoScreen):
         if self._error is None:
             await self._enter(0)
 
-    def action_save(self) -> None:
-        """Save: to the draft's own file at once, a new one where the person says."""
-        if self.draft.path is None:
-            self.app.push_screen(SaveScreen(self.draft), self._saved)
-            return
-        try:
-            self.draft.save(self.draft.path)
-        except EngineError as error:
-            self.app.push_screen(SaveScreen(self.draft), self._saved)
-            self.notify(error_text(error), severity="warning", markup=False)
-        else:
-            self._saved(self.draft.path)
-
-    def action_back(self) -> None:
-        """Leave; what is not saved is asked about."""
-        if self.unsaved:
-            self.ask_to_leave(self.dismiss)
-        else:
-            self.dismiss()
-
     @property
     def unsaved(self) -> bool:
         """Whether leaving would lose something."""
-        return self._error is None and self.draft.changed
-
-    def ask_to_leave(self, then: Callable[[], object]) -> None:
-        """Ask what becomes of the draft; `then` goes, unless somebody wants to stay."""
-        self.app.push_screen(LeaveScreen(config_path(self.draft)), partial(self._leave, then))
+        return self._error is None and super().unsaved
 
     def help_text(self) -> str:
         """About the step one is at."""
@@ -215,7 +182,7 @@ class WizardScreen(DpoScreen):
     @on(TemplateStep.Chosen)
     def _template(self, event: TemplateStep.Chosen) -> None:
         self.draft.switch_template(event.name)
-        self._refresh()
+        self.show_draft()
 
     @on(Rail.Wanted)
     async def _wanted(self, event: Rail.Wanted) -> None:
@@ -225,27 +192,10 @@ class WizardScreen(DpoScreen):
     def _machine(self, event: LauncherStep.Seen) -> None:
         self._review.machine = event.machine
 
-    @on(ReviewStep.Start)
-    def _start(self) -> None:
-        self._launch(self.dpo.supervisor)
-
-    @work(thread=True, exit_on_error=False, group="start")
-    def _launch(self, command: Any) -> None:
-        try:
-            self.post_message(self.StartDone(start(self.draft, command)))
-        except EngineError as error:
-            self.post_message(self.StartFailed(error))
-
-    @on(StartDone)
-    def _started(self, event: StartDone) -> None:
-        self._remember(event.started.config)
-        self.app.notify(t("wizard.started", path=one_line(str(event.started.config))), markup=False)
-        self.dpo.run_started(event.started.root)
-
-    @on(StartFailed)
-    def _start_failed(self, event: StartFailed) -> None:
-        self._review.failed(event.error)
-        self._draw()
+    @property
+    def _title(self) -> str:
+        new = self.draft.path is None and self._error is None
+        return t("wizard.title" if new else "wizard.title_of_file")
 
     @property
     def _review(self) -> ReviewStep:
@@ -266,8 +216,8 @@ class WizardScreen(DpoScreen):
         step.focus_entry()
         self._draw()
 
-    def _refresh(self) -> None:
-        """Another hand was at the draft."""
+    def show_draft(self) -> None:
+        """Another hand was at the draft: the step one is at shows it too."""
         self.steps[self._at].refresh_from_draft()
         self._draw()
 
@@ -282,27 +232,6 @@ class WizardScreen(DpoScreen):
         file = one_line(str(self.draft.path or f"{self.draft.name}.toml"))
         mark = " •" if self.draft.changed else ""
         about = t("wizard.step_of", number=self._at + 1, count=len(self.steps))
-        title = t("wizard.title") if self.draft.path is None else t("wizard.title_of_file")
-        self.query_one(TitleBar).tell(Content.assemble(title, (f"  {file}{mark}", "dim")), Content(about))
+        title = Content.assemble(self._title, (f"  {file}{mark}", "dim"))
+        self.query_one(TitleBar).tell(title, Content(about))
         self.refresh_bindings()
-
-    def _saved(self, path: Path | None) -> None:
-        if path is not None:
-            self._remember(path)
-            self.notify(t("wizard.saved", path=one_line(str(path))), markup=False)
-            self._refresh()
-
-    def _leave(self, then: Callable[[], object], how: Leaving | None) -> None:
-        if how == "save":
-            try:
-                path = save(self.draft)
-            except EngineError as error:
-                self.notify(error_text(error), severity="error", markup=False)
-                return
-            self._remember(path)
-            self.app.notify(t("wizard.saved", path=one_line(str(path))), markup=False)
-        if how in ("save", "discard"):
-            then()
-
-    def _remember(self, path: Path) -> None:
-        self.dpo.recents.remember("config", str(path.absolute()))

@@ -19,10 +19,10 @@ OF_HUB = ("subset", "split", "revision", "streaming")
 
 
 def sources_of(draft: Draft) -> list[dict[str, Any]]:
-    """The tables of the sources, whatever else is wrong with the draft."""
+    """The tables of the sources, whatever else is wrong with the draft; an entry that is none counts as empty."""
     data = draft.values().get("data")
     sources = data.get("sources") if isinstance(data, dict) else None
-    return [one for one in sources if isinstance(one, dict)] if isinstance(sources, list) else []
+    return [one if isinstance(one, dict) else {} for one in sources] if isinstance(sources, list) else []
 
 
 class SourceBar(Vertical):

@@ -24,8 +24,9 @@ def start(draft: Draft, command: SupervisorCommand) -> Started:
 
     Raises EngineError with what stands in the way; then no run has started.
     """
+    runs_dir = draft.runs_dir
     path = save(draft)
-    prepared = prepare(path)
+    prepared = prepare(path, runs_dir=runs_dir)
     create(prepared)
     try:
         spawn_supervisor(prepared.run, owner=False, command=command)

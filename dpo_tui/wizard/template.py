@@ -14,6 +14,7 @@ from dpo_tui import templates
 from dpo_tui.text import has, t
 from dpo_tui.widgets.field import Field
 from dpo_tui.wizard.draft import Draft
+from dpo_tui.wizard.naming import near
 from dpo_tui.wizard.step import Step
 from engine.sanitize import one_line
 
@@ -92,7 +93,7 @@ class TemplateStep(Step):
         name = list(self._purposes)[at or 0]
         lines = [purpose_of(name, self._purposes[name])]
         if self.draft.template is None:
-            lines.append(t("wizard.template.own", path=one_line(str(self.draft.path))))
+            lines.append(t("wizard.template.own", path=one_line(near(self.draft.origin))))
         self.query_one("#purpose", Static).update(Content("\n".join(lines)))
 
     def _list(self) -> None:

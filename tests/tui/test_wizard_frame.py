@@ -33,7 +33,7 @@ def type_into(app: WizardApp, key: str, text: str) -> None:
     field(app, key).query_one(Input).value = text
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [*SIZES, (100, 30)])
 async def test_the_first_step(size: tuple[int, int], language: Language, snapshot: SnapshotAssertion) -> None:
     async with WizardApp().run_test(size=size) as pilot:
         app = await opened(pilot)
@@ -110,7 +110,7 @@ async def test_what_is_typed_is_marked_in_the_config_and_scrolled_to(
         await wait_for(pilot, lambda: f"▎{key.split('.')[-1]} = {value}" in frame(app))
 
 
-@pytest.mark.parametrize(("size", "at_first"), [((80, 24), False), ((120, 40), True)])
+@pytest.mark.parametrize(("size", "at_first"), [((80, 24), False), ((100, 30), False), ((120, 40), True)])
 async def test_a_key_shows_and_hides_the_config(size: tuple[int, int], at_first: bool) -> None:
     async with WizardApp().run_test(size=size) as pilot:
         app = await opened(pilot)
@@ -263,6 +263,7 @@ async def test_the_preview_ends_with_the_wizard() -> None:
     async with WizardApp().run_test() as pilot:
         app = await opened(pilot)
         preview = app.wizard.preview
+        await pilot.press("ctrl+n")
         await wait_for(pilot, lambda: preview._process is not None)
         process = preview._process
         assert process is not None

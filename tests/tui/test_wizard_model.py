@@ -201,7 +201,8 @@ async def test_a_rate_too_small_for_adapters_is_warned_of() -> None:
         assert "1e-5" not in frame(pilot.app)
         step.query_one("#weights Choice", Choice).focus()
         await pilot.press("right")
-        await wait_for(pilot, lambda: "it is 5e-7 now" in frame(pilot.app))
+        rate = step.query_one("#rate", Static)
+        await wait_for(pilot, lambda: rate.display and "it is 5e-7 now" in str(rate.content))
 
 
 async def test_code_of_others_can_be_trusted_where_a_model_needs_it() -> None:

@@ -167,7 +167,7 @@ async def test_the_mouse_chooses_a_word_that_moves_away_from_it() -> None:
     async with at_data(PlayedPreview(data=report()), LOCAL, until="437") as (pilot, step):
         words = next(one for one in step.query(Choice) if one.value == "truncate")
         before = words.region
-        await pilot.mouse_down(words, offset=(before.width - 20, 0))
+        await pilot.mouse_down(words, offset=(len("● cut  ○"), 0))
         await wait_for(pilot, lambda: words.region.y != before.y)
         await pilot.mouse_up(offset=before.offset)
         assert step.draft.get("data.too_long") == "drop"

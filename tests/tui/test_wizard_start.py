@@ -1,7 +1,5 @@
 """From the list of runs to a training in six presses, and what keeps a run from starting."""
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,16 +16,14 @@ from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record, read_status
 from tests.fake_engine import supervisor
 from tests.tui.driving import frame, wait_for
-from tests.tui.wizard_app import WizardApp, at_review, opened, stand_still
+from tests.tui.wizard_app import WizardApp, at_review, ended_with, opened, stand_still
 
 
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch, quiet_home: Path) -> Iterator[None]:
     stand_still(monkeypatch)
-    yield
-    for record in map(read_record, (quiet_home / "runs").glob("*/run.json")):
-        if record is not None and record.supervisor.alive():
-            os.kill(record.pid, signal.SIGKILL)
+    with ended_with(quiet_home):
+        yield
 
 
 async def test_five_presses_after_new_a_run_trains(language: Language) -> None:

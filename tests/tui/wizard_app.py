@@ -1,5 +1,9 @@
 """The app with the wizard alone: a blank page below it, no process that reads models, runs that cost nothing."""
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +18,7 @@ from dpo_tui.wizard.machine import Gpu, Machine
 from dpo_tui.wizard.review import ReviewStep
 from dpo_tui.wizard.screen import WizardScreen
 from dpo_tui.wizard.step import Step
+from engine.rundir.status import read_record
 from tests.fake_engine import supervisor
 from tests.tui.driving import wait_for
 
@@ -47,6 +52,15 @@ def silent_preview() -> PreviewClient:
     return PreviewClient(lambda: ["sh", "-c", "while read line; do :; done"])
 
 
+@contextmanager
+def ended_with(folder: Path) -> Iterator[None]:
+    """Runs that were started anywhere below the folder end with the block."""
+    yield
+    for record in map(read_record, folder.glob("*/*/run.json")):
+        if record is not None and record.pid != os.getpid() and record.supervisor.alive():
+            os.kill(record.pid, signal.SIGKILL)
+
+
 class Blank(DpoScreen):
     """Where the list of runs would be."""
 
@@ -54,9 +68,12 @@ class Blank(DpoScreen):
 class WizardApp(DpoApp):
     """`monitored` are the runs whose monitors were opened."""
 
-    def __init__(self, config: Path | None = None, runs_dir: Path | None = None) -> None:
+    def __init__(
+        self, config: Path | None = None, runs_dir: Path | None = None, *, runs_given: bool = False
+    ) -> None:
         super().__init__(
             runs_dir or Path.cwd() / "runs",
+            runs_given=runs_given,
             config=config,
             new=config is None,
             supervisor=supervisor("--steps", "2"),
@@ -67,7 +84,8 @@ class WizardApp(DpoApp):
         self.push_screen(Blank())
 
     def open_wizard(self, config: Path | None = None) -> None:
-        self.push_screen(WizardScreen(self.runs_dir, config, silent_preview()))
+        preview = silent_preview()
+        self.push_screen(WizardScreen(self.runs_dir, config, preview, runs_given=self.runs_given))
 
     def open_monitor(self, root: Path) -> None:
         self.monitored.append(root)

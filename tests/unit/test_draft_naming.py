@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from dpo_tui.starting import occupied
 from dpo_tui.wizard.draft import Draft
-from dpo_tui.wizard.naming import config_path, free_name, in_directory, near, run_root, safe, taken
+from dpo_tui.wizard.naming import config_path, free_name, in_directory, near, run_root, safe
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +74,8 @@ def test_a_file_name_is_made_of_any_name(name: str, made: str) -> None:
 def test_an_empty_directory_and_a_dangling_link(here: Path) -> None:
     (here / "empty").mkdir()
     (here / "dangling").symlink_to(here / "gone")
-    assert (taken(here / "empty"), taken(here / "dangling"), taken(here / "gone")) == (False, True, False)
+    there = [occupied(here / name) for name in ("empty", "dangling", "gone", "x" * 300)]
+    assert there == [False, True, False, False]
 
 
 def test_a_path_is_shown_from_here(here: Path) -> None:

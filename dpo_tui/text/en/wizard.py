@@ -113,6 +113,7 @@ TEXTS: dict[str, str] = {
     "wizard.review.copied": "Copied, if your terminal allows it.",
     "wizard.check.fix": "   f: set {fix}",
     "wizard.check.config.ok": "the config is valid",
+    "wizard.check.unfinished.warn": "the other checks could not be made: {detail}",
     "wizard.check.name.ok": "{root} is free",
     "wizard.check.name.bad": "there is a run {name} already",
     "wizard.check.input.ok": "local files found: {count}",

@@ -111,6 +111,7 @@ TEXTS: dict[str, str] = {
     "wizard.review.copied": "已复制（取决于终端是否支持）。",
     "wizard.check.fix": "   f：设置 {fix}",
     "wizard.check.config.ok": "配置有效",
+    "wizard.check.unfinished.warn": "其余检查未能完成：{detail}",
     "wizard.check.name.ok": "{root} 可用",
     "wizard.check.name.bad": "已有名为 {name} 的训练",
     "wizard.check.input.ok": "本地文件均已找到：{count} 个",
