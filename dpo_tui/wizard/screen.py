@@ -31,7 +31,7 @@ from dpo_tui.wizard.template import FIRST, TemplateStep
 from engine.config.problems import ConfigError
 from engine.sanitize import one_line
 
-WARM_AFTER = 1.0
+WARM_AFTER = 2.0
 """Seconds until the process of the preview is started before it is asked anything: its imports take some more."""
 
 STEPS: tuple[Callable[[Draft], Step], ...] = (TemplateStep, ModelStep, DataStep, LauncherStep, ReviewStep)
