@@ -179,9 +179,7 @@ class PreviewClient:
 
     async def _lost(self, process: asyncio.subprocess.Process) -> None:
         """The process is gone: start another one, unless that had been tried since it last answered."""
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await _ended(process)  # a signal sent at once would take its exit status from asyncio
         if self._closed or process is not self._process:
             return
         self._process = None
