@@ -170,16 +170,20 @@ class PreviewClient:
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
-        with suppress(
-            ValueError, OSError
-        ):  # a line without end: a process that is not to be trusted any more
+        try:
             while line := await process.stdout.readline():
                 self._heard(line)
+        except (ValueError, OSError):  # a line without end: a process that is not to be trusted any more
+            with suppress(ProcessLookupError):
+                process.kill()
         await self._lost(process)
 
     async def _lost(self, process: asyncio.subprocess.Process) -> None:
-        """The process is gone: start another one, unless that had been tried since it last answered."""
-        await _ended(process)  # a signal sent at once would take its exit status from asyncio
+        """The process is gone: start another one, unless that had been tried since it last answered.
+
+        It is not killed: that would ask for its exit status before asyncio does, and lose it.
+        """
+        await process.wait()
         if self._closed or process is not self._process:
             return
         self._process = None
