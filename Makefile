@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CASES ?= 1000
+# Two to four tests at once. A file's tests stay in one process, so that each model is loaded once.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo check test test-cluster fuzz docs screenshots bench-trl bench-data lock clean
 
@@ -23,7 +25,7 @@ check: $(READY) ## Format, lint, types, and the floors of the house
 	$(BIN)/lint-imports --no-cache
 
 test: $(READY) ## All tests that need no root
-	$(BIN)/python -m pytest -m "not cluster"
+	$(BIN)/python -m pytest -m "not cluster" $(PARALLEL)
 
 test-cluster: $(READY) ## Tests that need root: full disks, signals, containers
 	$(BIN)/python -m pytest -m cluster

@@ -12,7 +12,7 @@ from dpo_tui.widgets.compare_plot import METRICS, ComparePlot
 from tests.tui.driving import wait_for
 from tests.tui.test_compare import Compares, two
 
-SLICES = 1_000
+SLICES = 100_000
 
 
 class Slices:

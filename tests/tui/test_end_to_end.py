@@ -39,6 +39,8 @@ enabled = false
 """
 
 SECONDS = 240.0
+TALL = (120, 70)
+"""Columns and rows in which the answers stand above the snippet, however long they are."""
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def resume_and_stop_again(run: RunDir, work: Path) -> None:
 
 def export(run: RunDir, work: Path) -> Path:
     """The export screen writes the model, proves it, and shows the same questions before and after."""
-    with Terminal(["attach", "mine"], cwd=work) as terminal:
+    with Terminal(["attach", "mine"], cwd=work, size=TALL) as terminal:
         terminal.wait_for("mine", "■ stopped")
         terminal.press("e")
         terminal.wait_for("step-")
