@@ -28,8 +28,9 @@ class ConfigDifferences:
 
 def values(runs: Sequence[Follower]) -> list[Row]:
     """What came of each run so far; rows that no run can fill are left out."""
-    rows = [(t(f"compare.value.{name}"), tuple(told(run.history) for run in runs)) for name, told in _VALUES]
-    return [row for row in rows if any(value != NONE for value in row[1])]
+    found = {name: tuple(told(run.history) for run in runs) for name, told in _VALUES}
+    telling = (name for name, row in found.items() if not {*row} <= {NONE, _USUAL.get(name)})
+    return [(t(f"compare.value.{name}"), found[name]) for name in telling]
 
 
 def config_differences(roots: Sequence[Path]) -> ConfigDifferences:
@@ -67,9 +68,7 @@ def _best(history: History) -> str:
 
 
 def _time(history: History) -> str:
-    if history.first_time is None or history.last_time is None:
-        return NONE
-    return duration(history.last_time - history.first_time)
+    return duration(history.training_seconds) if history.training_seconds else NONE
 
 
 def _last(metric: str) -> Callable[[History], str]:
@@ -92,4 +91,8 @@ _VALUES: tuple[tuple[str, Callable[[History], str]], ...] = (
     ("speed", _last("pairs_per_second")),
     ("memory", _last("memory_gib")),
     ("time", _time),
+    ("attempts", lambda history: str(history.attempt)),
 )
+
+_USUAL = {"attempts": "1"}
+"""Values that are worth a row only beside others."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dpo_tui.metrics.phases import Phase, Phases
 from engine.rundir.events import step_of
 from engine.rundir.files import number
 from engine.rundir.tail import parse
@@ -38,6 +39,8 @@ class Curve:
     """Points of a run in ascending order of steps: from all of it, and all of its end."""
 
     points: Sequence[Point] = field(default_factory=tuple)
+    phase: Phase | None = None
+    """What goes on since the last step; None where nothing has begun since."""
 
     @property
     def margin(self) -> float | None:
@@ -79,13 +82,18 @@ class Curve:
 def read_curve(path: Path) -> Curve:
     """The curve in a file of events; empty where there is none."""
     points: list[Point] = []
+    phases = Phases()
     try:
         with path.open("rb") as file:
             for event in _sampled(file):
                 _take(points, event)
+                if event["type"] == "step":  # what had begun before is over, even where its end was left out
+                    phases = Phases()
+                elif event["type"] == "phase":
+                    phases.take(event, None)
     except OSError:
         return Curve()
-    return Curve(tuple(points))
+    return Curve(tuple(points), phases.current)
 
 
 def _sampled(file: BinaryIO) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dpo_tui.display import say, talk
+from dpo_tui.doing import WORDS, doing
 from dpo_tui.text import t
 from dpo_tui.text.explain import explain
 from engine.config.local import absolute
@@ -198,7 +199,18 @@ def _row(run: RunDir, status: Status) -> tuple[str, ...]:
     steps = f"{step}/{status.total}" if status.total is not None else str(step or "-")
     reason = next(iter(reason_text(status).splitlines()), "")
     heard = _ago(time.time() - _last_heard(run))
-    return one_line(run.name), state_word(status.state), steps, heard, one_line(reason)
+    return one_line(run.name), _doing_word(run, status), steps, heard, one_line(reason)
+
+
+def _doing_word(run: RunDir, status: Status) -> str:
+    """The state for people; of a run that trains no more what it does instead."""
+    from dpo_tui.run_curve import read_curve
+
+    trained = status.total is not None and status.step >= status.total
+    does = doing(
+        status.state, read_curve(run.events).phase if status.state == "running" else None, trained=trained
+    )
+    return t(f"state.{does}") if does in WORDS else state_word(status.state)
 
 
 def _ago(seconds: float) -> str:

@@ -9,7 +9,9 @@ import numpy as np
 
 from dpo_tui.metrics.phases import Phase, Phases
 from dpo_tui.metrics.records import Evaluation, RunWarning, Save, moment
-from dpo_tui.metrics.table import Steps, Table, Values, number, whole
+from dpo_tui.metrics.scalars import number, whole
+from dpo_tui.metrics.stopwatch import Stopwatch
+from dpo_tui.metrics.table import Steps, Table, Values
 from dpo_tui.metrics.trend import last_of, trend_of
 
 NO_METRICS = frozenset({"v", "type", "step", "sources"})
@@ -41,6 +43,7 @@ class History:
         self._evals = Table(NO_METRICS)
         self._by_source: dict[str, Table] = {}
         self._phases = Phases()
+        self._training = Stopwatch()
         self._warnings: dict[tuple[str, str], RunWarning] = {}
         self._saves: dict[int, Save] = {}
         self._attempt_row = 0
@@ -167,6 +170,16 @@ class History:
             for row, step in enumerate(self._evals.steps)
         ]
 
+    @property
+    def trained(self) -> bool:
+        """Whether the last step is done."""
+        return self.total is not None and self.step >= self.total
+
+    @property
+    def training_seconds(self) -> float:
+        """How long it has trained, with evaluations and saves, in all its attempts."""
+        return self._training.seconds
+
     def seconds_per_step(self) -> float | None:
         """The present speed, evaluations and saves left out where they are rarer than every other event."""
         first = max(self._attempt_row, len(self._steps) - SPEED_ROWS - 1)
@@ -189,6 +202,7 @@ class History:
         if not events:
             return
         self._begin_again()
+        self._training.note(moment(events[-1]))
         steps = [event["step"] for event in events]
         self._steps.append(steps, events)
         self._attempt_row = min(self._attempt_row, len(self._steps))
@@ -243,6 +257,7 @@ class History:
     def _take_phase(self, event: Mapping[str, Any]) -> None:
         if event.get("state") == "start":
             self._begin_again()
+        self._training.take(event, moment(event))
         self._phases.take(event, moment(event))
         train = self._phases.get("train")
         if train is not None and train.total is not None:
@@ -271,6 +286,7 @@ class History:
 
     def _take_end(self, event: Mapping[str, Any]) -> None:
         self.end = event
+        self._training.end(moment(event))
         self._phases.end(moment(event))
 
     def _begin_again(self) -> None:

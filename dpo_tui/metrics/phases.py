@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dpo_tui.metrics.table import whole
+from dpo_tui.metrics.scalars import whole
 
 NESTED = frozenset({"compile", "eval", "save"})
 """Phases within the training, which come again and again."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dpo_tui.metrics.table import number
+from dpo_tui.metrics.scalars import number
 
 
 @dataclass(frozen=True, slots=True)

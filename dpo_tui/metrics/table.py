@@ -1,6 +1,5 @@
 """Columns of numbers that grow: one row an event, one column a metric."""
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -8,14 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dpo_tui.metrics.scalars import LARGEST, number
+
 Steps = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 MAX_COLUMNS = 256
 """Columns a table may have: a file that makes up a name for every event shall not fill the memory."""
-
-LARGEST = 1e100
-"""Values beyond it count as absent: their squares would overflow in whatever is computed of them."""
 
 _PLAIN = frozenset({float, int, type(None)})
 _FIRST_ROWS = 256
@@ -96,20 +94,6 @@ def numbers(values: Sequence[Any]) -> Values:
         array = np.array([number(value) for value in values], np.float64)
     array[~(np.abs(array) < LARGEST)] = np.nan
     return array
-
-
-def number(value: Any) -> float | None:
-    """`value` if it is a number that a chart can show, else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if not -LARGEST < value < LARGEST:
-        return None
-    return float(value) if math.isfinite(value) else None
-
-
-def whole(value: Any, most: int = 2**53) -> int | None:
-    """`value` if it is a whole number from 0 to `most`, beyond which a float tells no two apart, else None."""
-    return value if type(value) is int and 0 <= value <= most else None
 
 
 def _told_last(steps: Steps) -> NDArray[np.bool_]:

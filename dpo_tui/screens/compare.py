@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.widgets import Footer, Static
 
 from dpo_tui.comparing import ConfigDifferences, Row, config_differences, values
+from dpo_tui.doing import doing
 from dpo_tui.follow import Follower
 from dpo_tui.keys import key
 from dpo_tui.run_list import MOST_COMPARED
@@ -128,7 +129,7 @@ class CompareScreen(DpoScreen):
             Content.styled(f"{sample} {cut(name, self._cells() - 3)}", f"$metric-{hue}")
             for name, (hue, _, sample) in zip(self._names, LOOKS, strict=False)
         ]
-        states = [state_text(follower.status.state) for follower in self.followers]
+        states = [state_text(_doing(follower)) for follower in self.followers]
         lines = [self._line("", heads), self._line(t("compare.value.state"), states)]
         return Content("\n").join([*lines, *self._rows(values(self.followers))])
 
@@ -164,3 +165,8 @@ class CompareScreen(DpoScreen):
         """Compare by another metric."""
         if 0 < digit <= len(METRICS):
             self.query_one(ComparePlot).choose(METRICS[digit - 1])
+
+
+def _doing(follower: Follower) -> str:
+    history = follower.history
+    return doing(follower.status.state, history.current_phase, trained=history.trained)

@@ -88,6 +88,8 @@ def finished(history: History) -> Iterator[Content]:
     current = history.current_phase
     for phase in history.phases:
         seconds = elapsed(phase) if phase is current and phase.name != "train" else phase.seconds
+        if phase.name == "train" and seconds is not None:
+            seconds = history.training_seconds
         if seconds is not None:
             yield Content.styled(f"{phase_name(phase.name)} {duration(seconds)}", _GREY)
 

@@ -13,7 +13,6 @@ from dpo_tui.text import t
 from dpo_tui.text.explain import advice, explain
 from dpo_tui.widgets.plain import plain, plain_line
 from dpo_tui.widgets.state import glyph, style
-from engine.rundir.files import read_json
 
 _MOST_LINES = 4
 """Lines shown of a reason: a log's end may be a part of it."""
@@ -103,7 +102,9 @@ def _next(keys: Mapping[str, str]) -> Content:
 
 
 def _took(follower: Follower) -> str:
-    """The last attempt's duration, as its summary has it."""
-    durations = (read_json(follower.run.summary_json) or {}).get("durations")
-    seconds = durations.get("total") if isinstance(durations, dict) else None
-    return duration(float(seconds)) if isinstance(seconds, int | float) else ""
+    """How long the whole run has trained, in how many attempts where there were several."""
+    history = follower.history
+    if not history.training_seconds:
+        return ""
+    took = duration(history.training_seconds)
+    return t("monitor.attempts", duration=took, count=history.attempt) if history.attempt > 1 else took

@@ -7,6 +7,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from dpo_tui import clock
+from dpo_tui.doing import doing
 from dpo_tui.follow import Follower
 from dpo_tui.metrics.numbers import ago, duration, short
 from dpo_tui.text import t
@@ -46,7 +47,8 @@ def standing(follower: Follower) -> Iterator[Content]:
     """Name, state, step, time left or past, epoch: the most wanted first."""
     history, status = follower.history, follower.status
     yield plain_line(follower.run.name, "bold")
-    yield state_text(status.state)
+    does = doing(status.state, history.current_phase, trained=history.trained)
+    yield state_text(does)
     step, total = max(history.step, status.step), history.total or status.total
     if step or total:
         count = f"{step}/{total}" if total is not None else str(step)
@@ -54,7 +56,7 @@ def standing(follower: Follower) -> Iterator[Content]:
     if status.final:
         if status.heartbeat:
             yield Content.styled(ago(clock.now() - status.heartbeat), _GREY)
-    elif status.state == "running" and (left := seconds_left(follower)) is not None:
+    elif does == "running" and (left := seconds_left(follower)) is not None:
         yield Content(t("monitor.left", duration=duration(left)))
     if history.epoch is not None:
         yield Content.assemble((f"{t('monitor.epoch')} ", _GREY), f"{history.epoch:.2f}")

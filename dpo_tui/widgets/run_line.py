@@ -6,6 +6,7 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from dpo_tui import clock
+from dpo_tui.doing import doing
 from dpo_tui.metrics.numbers import ago, duration, short
 from dpo_tui.run_list import RunRow
 from dpo_tui.text import t
@@ -29,7 +30,7 @@ _STATES = ("queued", "starting", "running", "stopping", "done", "failed", "stopp
 
 def columns(rows: Sequence[RunRow], width: int) -> list[Column]:
     """The columns of a table of these rows that is `width` cells wide."""
-    states = max(state_text(state).cell_length for state in _STATES)
+    states = max(state_text(state).cell_length for state in (*_STATES, *map(_doing, rows)))
     steps = max((cell_len(_steps(row)) for row in rows), default=0)
     ages = max((age(row).cell_length for row in rows), default=0)
     return fitting(
@@ -76,7 +77,7 @@ def line(row: RunRow, shown: Sequence[Column], *, cursor: bool, marked: bool) ->
 def _cell(row: RunRow, column: Column) -> Content:
     match column.name:
         case "state":
-            return state_text(row.state)
+            return state_text(_doing(row))
         case "name":
             return plain_line(row.name)
         case "curve":
@@ -91,6 +92,11 @@ def _cell(row: RunRow, column: Column) -> Content:
             return plain_line(where(row), "dim")
         case _:
             return age(row)
+
+
+def _doing(row: RunRow) -> str:
+    """The state; of a run that trains no more what it does instead."""
+    return doing(row.state, row.curve.phase, trained=row.total is not None and row.step >= row.total)
 
 
 def _curve(row: RunRow, width: int) -> Content:
@@ -117,7 +123,7 @@ def age(row: RunRow) -> Content:
     if row.live:
         seconds = row.curve.seconds_left(row.total)
         return Content(
-            "" if seconds is None or row.state != "running" else t("home.left", duration=duration(seconds))
+            "" if seconds is None or _doing(row) != "running" else t("home.left", duration=duration(seconds))
         )
     return Content.styled(ago(clock.now() - row.heard) if row.heard else "", "dim")
 

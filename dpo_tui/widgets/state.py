@@ -2,6 +2,7 @@
 
 from textual.content import Content
 
+from dpo_tui.doing import WORDS
 from dpo_tui.text import has, t
 
 _GLYPHS = {
@@ -10,6 +11,7 @@ _GLYPHS = {
     "running": "●",
     "training": "●",
     "stopping": "●",
+    **dict.fromkeys(WORDS, "●"),
     "done": "✓",
     "failed": "✗",
     "stopped": "■",

@@ -255,3 +255,29 @@ def test_no_event_breaks_it(events: list[dict[str, Any]]) -> None:
     assert all(evaluation.step >= 0 for evaluation in history.evals)
     assert all(warning.count >= 1 for warning in history.warnings)
     assert history.epoch is None or np.isfinite(history.epoch)
+
+
+def test_the_training_time_is_that_of_all_attempts_without_the_pauses_between_them() -> None:
+    history = of(
+        phase("tokenize", "start", 0),
+        phase("train", "start", 10),
+        step(1, time=15),
+        step(2, time=30),
+        {"type": "end", "time": 31, "exit_code": 5},
+        phase("tokenize", "start", 5000),
+        {"type": "resume", "time": 5008, "attempt": 2, "from_step": 2},
+        phase("train", "start", 5010),
+        step(3, time=5020),
+        phase("save", "start", 5021),
+        phase("save", "end", 5024),
+        phase("train", "end", 5025),
+        phase("export", "start", 5026),
+        phase("export", "end", 5090),
+    )
+    assert history.training_seconds == (31 - 10) + (5025 - 5010)
+
+
+def test_an_attempt_that_was_killed_has_trained_until_its_last_event() -> None:
+    history = of(phase("train", "start", 10), step(1, time=15))
+    history.take([phase("tokenize", "start", 900), phase("train", "start", 910), step(2, time=912)])
+    assert history.training_seconds == 5 + 2

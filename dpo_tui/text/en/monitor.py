@@ -91,6 +91,7 @@ TEXTS: dict[str, str] = {
     "monitor.best": "The smallest loss on the held-out pairs was at step {step}.",
     "monitor.done": "{step} steps trained",
     "monitor.done.took": "{step} steps trained in {duration}",
+    "monitor.attempts": "{duration}, in {count} attempts",
     "monitor.exported": "exported to",
     "monitor.way.resume": "go on from the newest checkpoint",
     "monitor.way.open": "change the config",

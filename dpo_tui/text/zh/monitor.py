@@ -90,6 +90,7 @@ TEXTS: dict[str, str] = {
     "monitor.best": "评估集 loss 最低出现在第 {step} 步。",
     "monitor.done": "已训练 {step} 步",
     "monitor.done.took": "已训练 {step} 步，用时 {duration}",
+    "monitor.attempts": "{duration}，共 {count} 次运行",
     "monitor.exported": "已导出到",
     "monitor.way.resume": "从最新检查点继续",
     "monitor.way.open": "修改配置",
