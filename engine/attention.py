@@ -144,10 +144,6 @@ def refusal(model: PreTrainedModel) -> str | None:
         return f"its layers include {', '.join(sorted(unknown))}"
     if getattr(config, "attn_logit_softcapping", None):
         return "it caps its attention scores"
-    if getattr(config, "final_logit_softcapping", None):
-        return "it caps its logits"
-    if any(getattr(config, name, None) not in (None, 1, 1.0) for name in ("logit_scale", "logits_scaling")):
-        return "it scales its logits"
     if any(name.endswith("sinks") for name, _ in model.named_parameters()):
         return "its attention has sinks"
     if getattr(config, "num_local_experts", None) and getattr(config, "output_router_logits", False):

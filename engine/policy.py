@@ -21,7 +21,9 @@ from transformers import PreTrainedModel
 
 from engine import attention
 from engine.data.prepared.pairs import Pair
-from engine.kernels.logprob import linear_logprob
+from engine.kernels.fold import EagerFold, Fold
+from engine.kernels.head import LogprobHead, fuse_head, logit_shape
+from engine.kernels.logprob import HeadOptions, fused_logprob
 from engine.layout import PackLayout, lay_out
 from engine.models.adapters import adapter_disabled
 
@@ -31,10 +33,12 @@ Mode = Literal["shared", "packed", "single"]
 class Policy(nn.Module):
     """Wraps a causal language model; `forward` is what gradients and process groups are wrapped around."""
 
-    def __init__(self, model: nn.Module, mode: Mode = "shared") -> None:
-        """`model` is a transformers causal LM, or a peft model around one."""
+    def __init__(self, model: nn.Module, mode: Mode = "shared", fold: Fold | None = None) -> None:
+        """`model` is a transformers causal LM, or a peft model around one; `fold` is the head's back end."""
         super().__init__()
         self.model = model
+        self.options = HeadOptions(shape=logit_shape(self.base), fold=fold or EagerFold())
+        fuse_head(self.base, self.options)
         self.mode: Mode = mode
         self.native_attention: str = self.base.config._attn_implementation or "eager"
         self.use_mode(mode)
@@ -81,7 +85,11 @@ class Policy(nn.Module):
 
     def _head(self, hidden: Tensor, targets: Tensor) -> Tensor:
         head = self.base.get_output_embeddings()
-        return linear_logprob(hidden, head.weight, targets, getattr(head, "bias", None))
+        if isinstance(head, LogprobHead):
+            logps = head(hidden, targets)
+            assert isinstance(logps, Tensor)
+            return logps
+        return fused_logprob(hidden, head.weight, targets, getattr(head, "bias", None), self.options)[0]
 
     def _single(self, pack: PackLayout) -> Tensor:
         """[N] log-probabilities by the model's own forward pass; the pack must not share prefixes."""

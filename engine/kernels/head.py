@@ -1,0 +1,43 @@
+"""A model's LM head that answers with log-probabilities of targets instead of logits."""
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from engine.kernels.fold import LogitShape
+from engine.kernels.logprob import HeadOptions, RowStats, fused_logprob
+
+
+class LogprobHead(nn.Linear):
+    """The `nn.Linear` it was before, and more: with targets it never forms all logits.
+
+    A subclass rather than a function, so that hooks which gather a sharded weight before a module's forward and
+    backward pass (ZeRO-3) do so here too. `forward` without targets is the linear layer's.
+    """
+
+    options: HeadOptions
+
+    def forward(self, input: Tensor, targets: Tensor | None = None) -> Tensor:  # noqa: A002  (torch's name)
+        """Logits [..., V] of hidden states, or fp32 [N] log-probabilities of `targets` [N] at hidden states [N, H]."""
+        return super().forward(input) if targets is None else self.logps(input, targets)[0]
+
+    def logps(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, RowStats]:
+        """As `fused_logprob`."""
+        return fused_logprob(hidden, self.weight, targets, self.bias, self.options)
+
+
+def fuse_head(model: PreTrainedModel, options: HeadOptions) -> nn.Module:
+    """Turn the model's LM head into a `LogprobHead`; one of another kind stays as it is. Returns it."""
+    head: nn.Module = model.get_output_embeddings()
+    if type(head) is nn.Linear:
+        head.__class__ = LogprobHead
+    if isinstance(head, LogprobHead):
+        head.options = options
+    return head
+
+
+def logit_shape(model: PreTrainedModel) -> LogitShape:
+    """What this model does to its logits, by its config: Gemma's cap, Cohere's factor, Granite's divisor."""
+    config = model.config.get_text_config()
+    scale = float(getattr(config, "logit_scale", None) or 1.0)
+    divisor = float(getattr(config, "logits_scaling", None) or 1.0)
+    return LogitShape(scale / divisor, getattr(config, "final_logit_softcapping", None))
