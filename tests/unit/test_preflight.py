@@ -1,5 +1,7 @@
 """What is looked at before a run starts: each check, its words, its fix."""
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from dpo_tui.wizard.machine import Gpu, Machine
 from dpo_tui.wizard.preflight import Check, Facts, checks, gather
 from dpo_tui.wizard.review import check_text
 from engine.config.schema import Config
+from engine.exits import CannotWriteError
 
 CPU = Machine(cores=2, memory=8 << 30)
 TWO_GPUS = replace(CPU, gpus=(Gpu("H100", 80 << 30), Gpu("H100", 80 << 30)))
@@ -68,16 +71,61 @@ def test_files_that_are_not_there_are_named_each() -> None:
     assert missing == ["/a", "/b"]
 
 
-def test_checkpoints_that_do_not_fit_are_doubtful_and_fewer_are_kept() -> None:
-    facts = replace(FACTS, free=5_000_000_000, parameters=135_000_000)
-    check = found(facts, train={"keep": 5})["space"]
-    assert (check.verdict, check.fix) == ("warn", {"train.keep": 1})
+CHECKPOINT = 135_000_000 * 12
+"""Bytes of one of a model with 135 million parameters."""
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "train", "verdict", "fix"),
+    [
+        (3.9, {"keep": 2}, "warn", {"train.keep": 1}),
+        (2.9, {"keep": 2}, "bad", {"train.keep": 1}),
+        (1.9, {"keep": 2}, "bad", {}),
+        (2.9, {"keep": 1}, "warn", {}),
+        (1.9, {"keep": 5, "max_steps": 7, "save_every": 200}, "warn", {"train.keep": 1}),
+        (4.1, {"keep": 2}, "ok", {}),
+    ],
+)
+def test_a_start_without_room_for_the_first_checkpoints_is_refused_and_a_tight_one_doubtful(
+    checkpoints: float, train: dict[str, Any], verdict: str, fix: dict[str, Any]
+) -> None:
+    facts = replace(FACTS, free=int(checkpoints * CHECKPOINT), parameters=135_000_000)
+    check = found(facts, train=train)["space"]
+    assert (check.verdict, check.fix, check.at) == (verdict, fix, "train.keep")
 
 
 def test_checkpoints_that_fit_are_right() -> None:
     check = found(replace(FACTS, parameters=135_000_000), train={"keep": 2})["space"]
     assert check.verdict == "ok"
-    assert check.params["needed"] == "6.48 GB"
+    assert check.params["needed"] == "4.86 GB"
+
+
+def test_a_directory_that_takes_no_file_is_wrong_and_says_why() -> None:
+    facts = gather(config(), Path("/proc/runs/x"), CPU, None)
+    told = found(facts)
+    assert (told["place"].verdict, told["place"].at) == ("bad", "run.dir")
+    assert "/proc/runs: cannot write" in check_text(told["place"])
+    assert "name" not in told
+    assert "disk" not in told
+
+
+def test_a_full_disk_is_found_out_by_writing_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert preflight.unwritable(tmp_path / "runs") is None
+    monkeypatch.setattr(os, "fsync", full)
+    error = preflight.unwritable(tmp_path / "runs")
+    assert error is not None
+    assert "no space left on the disk" in error.text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_where_the_directory_of_runs_shall_be_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    assert preflight.unwritable(tmp_path / "runs" / "mine") is not None
 
 
 def test_adapters_are_too_small_to_count() -> None:
@@ -141,9 +189,11 @@ def test_every_check_has_its_words(language: text.Language) -> None:
         offline = replace(FACTS, offline=True, missing=(("model.id", "/a"),))
         poor = replace(FACTS, free=1, parameters=10, taken=True, installed=False, logged_in=False)
         rich = replace(FACTS, machine=TWO_GPUS, parameters=10)
+        tight = replace(FACTS, parameters=10, free=400)
+        closed = replace(FACTS, unwritable=CannotWriteError("disk.cannot_write", "x", path="x", hint="y"))
         asked = config(export={"push": "me/x"})
         hub = config(model={"id": "a/b"}, export={"push": "me/x"})
-        for facts in (FACTS, offline, poor, rich):
+        for facts in (FACTS, offline, poor, rich, tight, closed):
             for one in (asked, hub, on(2), on(9)):
                 assert all("{" not in check_text(check) for check in checks(one, facts))
     finally:

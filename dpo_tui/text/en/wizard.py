@@ -53,7 +53,8 @@ TEXTS: dict[str, str] = {
     "wizard.help.launcher": "### Launcher\n\nWhat starts the training, where the run's directory is, and what "
     "becomes of the model at the end.",
     "wizard.help.review": "### Review\n\nWhat was chosen, and whether it can start. **✓** is right, **⚠** is "
-    "doubtful and does not keep you from starting, **✗** has to be put right: **f** applies the first fix. "
+    "doubtful and does not keep you from starting, **✗** has to be put right: **f** applies the first fix, "
+    "**Enter** or a click on a line leads to its field. "
     "**Enter** on Start saves the config and starts the run.",
     "wizard.template.from": "Start from",
     "wizard.template.file": "own file",
@@ -109,6 +110,7 @@ TEXTS: dict[str, str] = {
     "wizard.review.start": "Start",
     "wizard.review.starting": "starting …",
     "wizard.review.not_yet": "What is marked ✗ has to be put right first.",
+    "wizard.review.not_yet_at": "Put right what is marked ✗ first: Enter leads to its field.",
     "wizard.review.more_faults": "and {count} more",
     "wizard.review.copied": "Copied, if your terminal allows it.",
     "wizard.check.fix": "   f: set {fix}",
@@ -116,6 +118,7 @@ TEXTS: dict[str, str] = {
     "wizard.check.unfinished.warn": "the other checks could not be made: {detail}",
     "wizard.check.name.ok": "{root} is free",
     "wizard.check.name.bad": "there is a run {name} already",
+    "wizard.check.place.bad": "{why}. Put that right, or choose another directory (run.dir)",
     "wizard.check.input.ok": "local files found: {count}",
     "wizard.check.input.bad": "{key}: {path} is not there",
     "wizard.check.builtin.ok": "{id} is installed",
@@ -128,7 +131,9 @@ TEXTS: dict[str, str] = {
     "wizard.check.devices.bad": "GPUs: {asked} asked, {found} found",
     "wizard.check.disk.ok": "{free} free on the disk",
     "wizard.check.space.ok": "checkpoints take about {needed}, {free} free on the disk",
-    "wizard.check.space.warn": "checkpoints take about {needed}, and only {free} are free on the disk",
+    "wizard.check.space.warn": "checkpoints take about {needed} or more, and only {free} are free on the disk",
+    "wizard.check.space.bad": "the first checkpoints take about {needed}, and only {free} are free in {place}: "
+    "make room there, or choose another directory (run.dir)",
     "wizard.check.login.ok": "logged in to the hub, for {repo}",
     "wizard.check.login.warn": "not logged in to the hub, for {repo}. Run: hf auth login",
     "wizard.check.push_offline.warn": "{repo} cannot be uploaded while the hub is switched off (HF_HUB_OFFLINE)",
@@ -141,6 +146,8 @@ TEXTS: dict[str, str] = {
     "wizard.save.exists": "Another file is there. Enter once more overwrites it.",
     "wizard.save.changed": "The file was changed by somebody else since it was read. Enter once more overwrites it.",
     "wizard.saved": "Saved {path}",
+    "wizard.saved_faulty": "Saved {path}. It cannot be trained yet: faults left in it: {count}. Review shows them.",
+    "wizard.no_field": "{key} is no setting of dpo-tui: take it out of the file with an editor.",
     "wizard.started": "Started. The config is saved as {path}",
     "wizard.broken.title": "{path} cannot be read",
     "wizard.broken.line": "line {line}: ",

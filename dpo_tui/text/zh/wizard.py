@@ -52,7 +52,8 @@ TEXTS: dict[str, str] = {
     "wizard.help.data": "### 数据\n\n偏好数据对：一个提示、一个被选中的回答和一个被拒绝的回答。",
     "wizard.help.launcher": "### 启动方式\n\n由什么启动训练、训练目录放在哪里、训练结束后如何处理模型。",
     "wizard.help.review": "### 确认\n\n你的选择，以及能否启动。**✓** 表示正常；**⚠** 表示存疑，但不妨碍启动；"
-    "**✗** 必须先改正，按 **f** 采用第一个修正。在“开始训练”上按 **Enter** 会保存配置并启动训练。",
+    "**✗** 必须先改正，按 **f** 采用第一个修正，在该行按 **Enter** "
+    "或点击可进入对应的字段。在“开始训练”上按 **Enter** 会保存配置并启动训练。",
     "wizard.template.from": "选择模板",
     "wizard.template.file": "自己的文件",
     "wizard.template.own": "当前：{path}。换用模板时，只保留其中的模型、数据和名称。",
@@ -107,6 +108,7 @@ TEXTS: dict[str, str] = {
     "wizard.review.start": "开始训练",
     "wizard.review.starting": "正在启动…",
     "wizard.review.not_yet": "请先改正标有 ✗ 的项目。",
+    "wizard.review.not_yet_at": "请先改正标有 ✗ 的项目：按 Enter 进入对应的字段。",
     "wizard.review.more_faults": "另有 {count} 处",
     "wizard.review.copied": "已复制（取决于终端是否支持）。",
     "wizard.check.fix": "   f：设置 {fix}",
@@ -114,6 +116,7 @@ TEXTS: dict[str, str] = {
     "wizard.check.unfinished.warn": "其余检查未能完成：{detail}",
     "wizard.check.name.ok": "{root} 可用",
     "wizard.check.name.bad": "已有名为 {name} 的训练",
+    "wizard.check.place.bad": "{why}。请先解决，或改用另一个目录（run.dir）",
     "wizard.check.input.ok": "本地文件均已找到：{count} 个",
     "wizard.check.input.bad": "{key}：{path} 不存在",
     "wizard.check.builtin.ok": "{id} 已安装",
@@ -126,7 +129,10 @@ TEXTS: dict[str, str] = {
     "wizard.check.devices.bad": "GPU：需要 {asked} 个，发现 {found} 个",
     "wizard.check.disk.ok": "磁盘剩余 {free}",
     "wizard.check.space.ok": "检查点约占 {needed}，磁盘剩余 {free}",
-    "wizard.check.space.warn": "检查点约占 {needed}，磁盘仅剩 {free}",
+    "wizard.check.space.warn": "检查点约占 {needed} 或更多，磁盘仅剩 {free}",
+    "wizard.check.space.bad": (
+        "最初的检查点约占 {needed}，而 {place} 仅剩 {free}：请腾出空间，或改用另一个目录（run.dir）"
+    ),
     "wizard.check.login.ok": "已登录 Hub，可上传到 {repo}",
     "wizard.check.login.warn": "未登录 Hub，无法上传到 {repo}。请运行：hf auth login",
     "wizard.check.push_offline.warn": "Hub 已停用（HF_HUB_OFFLINE），无法上传到 {repo}",
@@ -139,6 +145,8 @@ TEXTS: dict[str, str] = {
     "wizard.save.exists": "此处已有另一个文件。再按一次 Enter 将覆盖它。",
     "wizard.save.changed": "文件在读取之后被他人修改过。再按一次 Enter 将覆盖它。",
     "wizard.saved": "已保存 {path}",
+    "wizard.saved_faulty": "已保存 {path}，但还不能训练：仍有 {count} 处错误，见“确认”一步。",
+    "wizard.no_field": "dpo-tui 没有 {key} 这项设置：请在编辑器中从文件里删去。",
     "wizard.started": "已启动。配置保存为 {path}",
     "wizard.broken.title": "无法读取 {path}",
     "wizard.broken.line": "第 {line} 行：",
