@@ -16,6 +16,7 @@ from dpo_tui.text import t
 from dpo_tui.text.fields import field_help, field_label
 from dpo_tui.widgets.field import Field
 from dpo_tui.widgets.plain import plain_line
+from dpo_tui.widgets.plain_input import PlainInput
 from dpo_tui.wizard.draft import Draft
 from dpo_tui.wizard.kinds import leaf_keys, schema_path
 from engine.config.schema import Source
@@ -30,13 +31,15 @@ class AllSettings(DpoScreen):
         key("settings.filter", "f3", "filter", show=True),
     ]
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, at: str = "") -> None:
+        """`at`: the key to begin at."""
         super().__init__()
         self._draft = draft
+        self._first = at
 
     def compose(self) -> ComposeResult:
         yield TitleBar(Content(t("wizard.all.title")), Content(t("wizard.all.about")))
-        yield Input(placeholder=t("wizard.all.filter"), compact=True, id="filter")
+        yield PlainInput(placeholder=t("wizard.all.filter"), compact=True, id="filter")
         with VerticalScroll(id="settings", can_focus=False):
             for table, keys in sections(self._draft):
                 yield Static(plain_line(table), classes="heading")
@@ -46,9 +49,12 @@ class AllSettings(DpoScreen):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Start at the filter: there are many."""
+        """Start at the filter, as there are many, or at the one that is wanted."""
         self.query_one("#nothing").display = False
         self.action_filter()
+        for field in self.query(Field):
+            if f"{self._first}.".startswith(f"{field.key}."):
+                field.focus_value()
 
     def action_filter(self) -> None:
         """Type a part of a name."""

@@ -71,6 +71,16 @@ class DataStep(PreviewedStep):
         self._dress()
         super().refresh_from_draft()
 
+    def focus_key(self, key: str) -> bool:
+        """The source that the key is of is edited from now on; its fields may have to be made first."""
+        parts = key.split(".")
+        number = int(parts[2]) if parts[:2] == ["data", "sources"] and parts[2:] else self.at
+        if number == self.at or number >= len(sources_of(self.draft)):
+            return super().focus_key(key)
+        self._edit(number, told=False)
+        self.call_after_refresh(super().focus_key, key)
+        return True
+
     def look(self) -> None:
         """Have the first rows of the data read."""
         asked = self._question()

@@ -75,8 +75,14 @@ class DraftActions(DpoScreen):
     def _saved(self, path: Path | None) -> None:
         if path is not None:
             self._remember(path)
-            self.notify(t("wizard.saved", path=one_line(str(path))), markup=False)
+            self._tell_saved(path)
             self.show_draft()
+
+    def _tell_saved(self, path: Path) -> None:
+        """A config with faults is saved as well, and is no use yet."""
+        faults, where = len(self.draft.faults()), one_line(str(path))
+        text = t("wizard.saved_faulty", path=where, count=faults) if faults else t("wizard.saved", path=where)
+        self.app.notify(text, severity="warning" if faults else "information", markup=False)
 
     def _leave(self, then: Callable[[], object], how: Leaving | None) -> None:
         if how == "save":
@@ -86,7 +92,7 @@ class DraftActions(DpoScreen):
                 self.notify(visible(error_text(error)), severity="error", markup=False)
                 return
             self._remember(path)
-            self.app.notify(t("wizard.saved", path=one_line(str(path))), markup=False)
+            self._tell_saved(path)
         if how in ("save", "discard"):
             then()
 

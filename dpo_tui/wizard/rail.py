@@ -77,7 +77,7 @@ def state_of(step: Step, index: int, current: int, seen: set[int]) -> str:
         return "current"
     if step.problems():
         return "fault"
-    return "done" if index in seen else "ahead"
+    return "done" if index in seen and step.settled else "ahead"
 
 
 def title_of(step: Step) -> str:

@@ -22,10 +22,10 @@ from dpo_tui.wizard.naming import config_path, run_root
 from dpo_tui.wizard.preflight import Check, checks, gather
 from dpo_tui.wizard.resolved import LINES, Line, resolved
 from dpo_tui.wizard.step import Step
+from dpo_tui.wizard.verdicts import Said, Verdicts
 from engine.config.schema import Config
 from engine.sanitize import one_line
 
-_GLYPHS = {"ok": ("✓", "$success"), "warn": ("⚠", "$warning"), "bad": ("✗", "$error")}
 _MOST_FAULTS = 5
 
 
@@ -59,7 +59,7 @@ class ReviewStep(Step):
     def compose(self) -> ComposeResult:
         yield Resolved(id="resolved")
         yield Static(t("wizard.review.checks"), classes="heading", markup=False)
-        yield Static(id="checks", markup=False)
+        yield Verdicts()
         yield Static(id="command", markup=False)
         with Horizontal(id="go"):
             yield Button(t("wizard.review.start"), id="start", variant="primary", compact=True)
@@ -74,6 +74,11 @@ class ReviewStep(Step):
         """Its own are the checks; faults belong to the steps that can put them right."""
         return [check.code for check in self._found or () if check.verdict == "bad"]
 
+    @property
+    def settled(self) -> bool:
+        """Whether it can start: not while another step has a fault, or a check still looks."""
+        return self.draft.config() is not None and self._ready
+
     def shown(self) -> None:
         """Look again: the machine may have changed as well as the draft."""
         self._look_again()
@@ -84,8 +89,9 @@ class ReviewStep(Step):
             self._look_again()
 
     def focus_entry(self) -> None:
-        """Start has the focus, so that Enter starts."""
-        self.query_one("#start", Button).focus()
+        """Start has the focus, so that Enter starts; where it cannot, the first line of what is in the way."""
+        start = self.query_one("#start", Button)
+        (self.query_one(Verdicts) if start.disabled else start).focus()
 
     def failed(self, why: str) -> None:
         """The start did not succeed: say why, and look again."""
@@ -125,6 +131,7 @@ class ReviewStep(Step):
             self._found = event.found
             self._show()
             self._go()
+            self.post_message(self.Told())
 
     def _look_again(self) -> None:
         self._found = None
@@ -159,29 +166,25 @@ class ReviewStep(Step):
         config = self.draft.config()
         lines = resolved(config, run_root(self.draft)) if config else []
         self.query_one(Resolved).show(lines)
-        self.query_one("#checks", Static).update(self._verdicts(config))
+        verdicts = self.query_one(Verdicts)
+        verdicts.show(self._verdicts(config))
         self.query_one("#command", Static).update(Content.styled(f"$ {one_line(self._command())}", "dim"))
         start = self.query_one("#start", Button)
         start.disabled = config is None or (self._found is not None and not self._ready)
-        if not start.disabled and self.display and self.screen.focused is None:
-            start.focus()
-        self._why(self._refusal or (t("wizard.review.not_yet") if start.disabled else ""), "$error")
+        idle = self.screen.focused in (None, start, verdicts)
+        if self.display and idle and self.screen.focused is not (verdicts if start.disabled else start):
+            self.focus_entry()
+        not_yet = t("wizard.review.not_yet_at" if verdicts.leads else "wizard.review.not_yet")
+        self._why(self._refusal or (not_yet if start.disabled else ""), "$error")
         self.screen.refresh_bindings()
 
-    def _verdicts(self, config: Config | None) -> Content:
+    def _verdicts(self, config: Config | None) -> list[Said]:
         if config is None:
-            faults = list(self.draft.faults().items())
-            said = [f"{name or 'TOML'}: {fault_text(fault)}" for name, fault in faults[:_MOST_FAULTS]]
-            more = (
-                [t("wizard.review.more_faults", count=len(faults) - _MOST_FAULTS)]
-                if faults[_MOST_FAULTS:]
-                else []
-            )
-            return Content("\n").join(_verdict("bad", text) for text in [*said, *more])
+            return faults_said(self.draft)
         if self._found is None:
-            return Content.styled(t("wizard.review.looking"), "dim")
+            return [Said("wait", t("wizard.review.looking"))]
         found = [Check("config", "ok"), *self._found]
-        return Content("\n").join(_verdict(check.verdict, check_text(check), check.fix) for check in found)
+        return [Said(check.verdict, check_text(check), check.fix, check.at) for check in found]
 
     def _command(self) -> str:
         place = self.draft.runs_dir
@@ -197,13 +200,12 @@ def check_text(check: Check) -> str:
     return t(f"wizard.check.{check.code}.{check.verdict}", **check.params)
 
 
-def _verdict(verdict: str, text: str, fix: dict[str, object] | None = None) -> Content:
-    glyph, style = _GLYPHS[verdict]
-    parts = [(f"{glyph} ", style), (one_line(text), "" if verdict == "bad" else "dim")]
-    if fix:
-        put = ", ".join(f"{name} = {value}" for name, value in fix.items())
-        parts.append((t("wizard.check.fix", fix=one_line(put)), "$accent"))
-    return Content.assemble(*parts)
+def faults_said(draft: Draft) -> list[Said]:
+    """The first faults of the config, each with the way to its field."""
+    faults = list(draft.faults().items())
+    said = [Said("bad", f"{key or 'TOML'}: {fault_text(fault)}", at=key) for key, fault in faults]
+    more = Said("bad", t("wizard.review.more_faults", count=len(faults) - _MOST_FAULTS))
+    return said if len(faults) <= _MOST_FAULTS else [*said[:_MOST_FAULTS], more]
 
 
 class Resolved(Vertical):

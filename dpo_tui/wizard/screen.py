@@ -21,6 +21,7 @@ from dpo_tui.wizard.broken import BrokenFile
 from dpo_tui.wizard.data import DataStep
 from dpo_tui.wizard.draft import Draft
 from dpo_tui.wizard.draft_actions import DraftActions
+from dpo_tui.wizard.kinds import path_of
 from dpo_tui.wizard.launcher import LauncherStep
 from dpo_tui.wizard.model import ModelStep
 from dpo_tui.wizard.naming import in_directory
@@ -28,6 +29,8 @@ from dpo_tui.wizard.rail import Rail, folded
 from dpo_tui.wizard.review import ReviewStep
 from dpo_tui.wizard.step import Step
 from dpo_tui.wizard.template import FIRST, TemplateStep
+from dpo_tui.wizard.verdicts import Verdicts
+from engine.config.explain import field_at
 from engine.config.problems import ConfigError
 from engine.sanitize import one_line
 
@@ -147,9 +150,12 @@ class WizardScreen(DraftActions):
 
     def action_all_settings(self) -> None:
         """Every key there is."""
+        self._all_settings()
+
+    def _all_settings(self, at: str = "") -> None:
         from dpo_tui.wizard.all_settings import AllSettings
 
-        self.app.push_screen(AllSettings(self.draft), lambda _: self.show_draft())
+        self.app.push_screen(AllSettings(self.draft, at), lambda _: self.show_draft())
 
     async def action_reload(self) -> None:
         """Read the broken file again."""
@@ -174,6 +180,10 @@ class WizardScreen(DraftActions):
                 step.refresh_from_draft()
         self._draw()
 
+    @on(Step.Told)
+    def _told(self) -> None:
+        self._draw()
+
     @on(Step.Done)
     async def _done(self) -> None:
         if self._at + 1 < len(self.steps):
@@ -187,6 +197,18 @@ class WizardScreen(DraftActions):
     @on(Rail.Wanted)
     async def _wanted(self, event: Rail.Wanted) -> None:
         await self._enter(event.index)
+
+    @on(Verdicts.Wanted)
+    async def _to_field(self, event: Verdicts.Wanted) -> None:
+        """Be at a key's field: in its step, else among all settings; an unknown key is in the file alone."""
+        index = next((at for at, step in enumerate(self.steps) if step.fills(event.key)), 0)
+        await self._enter(index)
+        if self.steps[index].focus_key(event.key):
+            return
+        if field_at(path_of(event.key)) is None:
+            self.notify(t("wizard.no_field", key=one_line(event.key)), severity="warning", markup=False)
+        else:
+            self._all_settings(event.key)
 
     @on(LauncherStep.Seen)
     def _machine(self, event: LauncherStep.Seen) -> None:

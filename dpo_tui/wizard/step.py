@@ -33,6 +33,9 @@ class Step(VerticalScroll, can_focus=False):
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, Step.Changed) and message.step is self.step
 
+    class Told(Message):
+        """What is known of the step is not as it was: the rail says so."""
+
     class Done(Message):
         """The person is through with this step: on to the next."""
 
@@ -40,9 +43,18 @@ class Step(VerticalScroll, can_focus=False):
         super().__init__(id=f"step-{self.step_id}", classes="step")
         self.draft = draft
 
+    def fills(self, key: str) -> bool:
+        """Whether a key is this step's to fill."""
+        return key.split(".")[0] in self.tables
+
     def problems(self) -> list[str]:
         """The keys of this step with faults."""
-        return [key for key in self.draft.faults() if key.split(".")[0] in self.tables]
+        return [key for key in self.draft.faults() if self.fills(key)]
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is done once it was seen without a fault."""
+        return True
 
     def summary(self) -> str:
         """The word or two that the rail says of it; text that is not ours included, as it is."""
@@ -65,6 +77,14 @@ class Step(VerticalScroll, can_focus=False):
         elif first := next((widget for widget in self.query(Widget) if widget.focusable), None):
             first.focus(scroll_visible=False)
             self.call_after_refresh(self.scroll_home, animate=False)
+
+    def focus_key(self, key: str) -> bool:
+        """Put the focus into the field of a key, or of the one its value is a part of; False where none is shown."""
+        fields = [field for field in self.query(Field) if f"{key}.".startswith(f"{field.key}.")]
+        shown = [field for field in fields if all(node.display for node in field.ancestors_with_self)]
+        for field in shown[:1]:
+            field.focus_value()
+        return bool(shown)
 
     def set(self, key: str, value: Any) -> None:
         """Write a value into the draft, None to leave the key out, and tell the screen."""

@@ -63,9 +63,9 @@ class TemplateStep(Step):
         """Mark what was started from."""
         self._list()
 
-    def problems(self) -> list[str]:
-        """All faults of tables that no other step fills, misspelled ones too."""
-        return [key for key in self.draft.faults() if key.split(".")[0] not in _OTHERS]
+    def fills(self, key: str) -> bool:
+        """All tables that no other step fills, misspelled ones too."""
+        return key.split(".")[0] not in _OTHERS
 
     def summary(self) -> str:
         """The template's name; a file's own settings have none."""
