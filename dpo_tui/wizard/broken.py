@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -17,8 +17,11 @@ from engine.config.toml import LARGEST
 from engine.sanitize import one_line
 
 
-class BrokenFile(VerticalScroll):
-    """Shown in place of the steps, until the file is put right in an editor and read again."""
+class BrokenFile(Vertical):
+    """Shown in place of the steps, until the file is put right in an editor and read again.
+
+    What is wrong stays in sight, however far the file's text below it is scrolled.
+    """
 
     def __init__(self, path: Path, error: ConfigError) -> None:
         super().__init__(id="broken")
@@ -27,20 +30,23 @@ class BrokenFile(VerticalScroll):
 
     def compose(self) -> ComposeResult:
         yield Static(Content(t("wizard.broken.title", path=one_line(str(self._path)))), classes="heading")
-        yield Static(Content("\n").join(_told(problem) for problem in self._error.problems))
+        with VerticalScroll(id="reasons", can_focus=False):
+            yield Static(Content("\n").join(_told(problem) for problem in self._error.problems))
         yield Static(t("wizard.broken.hint"), classes="note", markup=False)
-        yield Static(numbered(masked(_text(self._path)), self._lines()), id="source")
+        with VerticalScroll(id="source"):
+            yield Static(numbered(masked(_text(self._path)), self._lines()))
 
     def on_mount(self) -> None:
         """Arrow keys scroll, and the first wrong line is in sight."""
-        self.focus()
+        self.query_one("#source").focus()
         if lines := sorted(self._lines()):
             self.call_after_refresh(self._reveal, lines[0])
 
     def _reveal(self, line: int) -> None:
-        top = self.query_one("#source").virtual_region.y
-        if top + line > self.scrollable_content_region.height:
-            self.scroll_to(y=top + line - self.scrollable_content_region.height // 2, animate=False)
+        source = self.query_one("#source")
+        height = source.scrollable_content_region.height
+        if line > height:
+            source.scroll_to(y=line - height // 2, animate=False)
 
     def _lines(self) -> set[int]:
         return {problem.line for problem in self._error.problems if problem.line is not None}

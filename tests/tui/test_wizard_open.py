@@ -89,6 +89,23 @@ async def test_a_file_that_is_no_toml_is_shown_with_the_line(
         assert frame(app) == snapshot
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_reason_stays_in_sight_beside_a_line_far_down(
+    size: tuple[int, int], language: Language
+) -> None:
+    Path("long.toml").write_text("# a comment\n" * 300 + BROKEN)
+    async with WizardApp(Path("long.toml")).run_test(size=size) as pilot:
+        app = await opened(pilot)
+        await wait_for(pilot, lambda: "✗ 302" in frame(app))
+        reason = "line 302" if language == "en" else "第 302 行"
+        assert reason in frame(app)
+        await pilot.press("end", "home")
+        await drawn(pilot)
+        assert reason in frame(app)
+        assert " 1  # a comment" in frame(app)
+        assert_sound(app)
+
+
 async def test_a_broken_file_is_read_again_once_it_is_right() -> None:
     Path("mine.toml").write_text(BROKEN)
     async with WizardApp(Path("mine.toml")).run_test(size=(120, 40)) as pilot:
