@@ -63,6 +63,7 @@ class ColumnsScreen(DpoModal[Mapped]):
         super().__init__()
         self._preview = preview
         self._source = dict(source)
+        self._detected = False
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="columns"):
@@ -93,11 +94,12 @@ class ColumnsScreen(DpoModal[Mapped]):
             self.query_one("#found", Static).update(refusal(event.error) if event.error else "")
             return
         columns = event.answer["columns"]
+        self._detected = event.answer.get("detected") is not None
         self.query_one("#found", Static).update(_table(columns))
         await self.query_one("#parts").mount_all(self._selects(event.answer))
         self.query_one("#use", Button).disabled = False
-        first = self.query(Select).first()
-        first.focus()
+        self.query(Select).first().focus()
+        self._changed()
 
     def _selects(self, answer: Mapping[str, Any]) -> Iterator[Labelled]:
         names = [str(column["name"]) for column in answer["columns"]]
@@ -116,7 +118,10 @@ class ColumnsScreen(DpoModal[Mapped]):
 
     @on(Select.Changed)
     def _changed(self) -> None:
-        self.query_one("#incomplete", Static).update("" if self._mapped() else t("columns.incomplete"))
+        """Ask for what is missing, from the start where no name told which column is meant."""
+        result = self._mapped()
+        asks = result is None or (result == Mapped() and not self._detected)
+        self.query_one("#incomplete", Static).update(t("columns.incomplete") if asks else "")
 
     @on(Button.Pressed)
     def _use(self) -> None:

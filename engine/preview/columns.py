@@ -17,6 +17,9 @@ from engine.exits import UnusableError
 EXAMPLE = 200
 """Characters shown of a value."""
 
+NO_TEXT = ("number", "boolean")
+"""Kinds that no part of a pair is of, whatever its column is called."""
+
 KINDS = {str: "text", bool: "boolean", int: "number", float: "number", list: "list", dict: "object"}
 
 
@@ -27,10 +30,10 @@ def columns_of(source: Source, watch: Watch) -> dict[str, Any]:
     but its first rows. Raises what opening a source raises, `UnusableError` where it has no rows, `StopRequested`.
     """
     first = _first_rows(source, watch)
-    names = list(dict.fromkeys(name for fields in first for name in fields))
+    columns = [_column(name, first) for name in dict.fromkeys(name for fields in first for name in fields)]
     return {
-        "columns": [_column(name, first) for name in names],
-        "suggested": suggestion(names),
+        "columns": columns,
+        "suggested": suggestion([column["name"] for column in columns if column["kind"] not in NO_TEXT]),
         "detected": _detected(first, source.path),
         "formats": [entry.name for entry in FORMATS if not entry.refusal],
     }

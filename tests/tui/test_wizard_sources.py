@@ -8,7 +8,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Select
 
-from dpo_tui.text import Language
+from dpo_tui.text import Language, t
 from dpo_tui.widgets.choice import Choice
 from dpo_tui.widgets.path_picker import PathPicker
 from dpo_tui.widgets.picker import Picker
@@ -41,6 +41,15 @@ async def test_columns_to_choose(
         await to_columns(pilot)
         assert_sound(pilot.app)
         assert frame(pilot.app) == snapshot
+
+
+async def test_columns_that_no_name_tells_are_asked_for_at_once(language: Language) -> None:
+    unsure = {**COLUMNS, "suggested": {"prompt": "q", "chosen": None, "rejected": None}}
+    async with at_data(PlayedPreview(data=refused(UNKNOWN), columns=unsure), LOCAL) as (pilot, step):
+        await wait_for(pilot, lambda: step.query_one("#map", Button).display)
+        await to_columns(pilot)
+        assert pilot.app.screen.query_one("#chosen", Select).value == ""
+        await wait_for(pilot, lambda: t("columns.incomplete") in frame(pilot.app))
 
 
 async def test_the_columns_chosen_are_written_into_the_config() -> None:

@@ -25,8 +25,14 @@ ANSWERS = frozenset({"chosen", "rejected"})
 BESIDES = frozenset({"system", "system_prompt", "response", "parent_id"})
 """Columns known that no answer is to."""
 
-ALIKE = 0.6
-"""How alike a name and a word have to be, from 0 to 1, for a slip of the pen."""
+ALIKE = 0.85
+"""How alike two words have to be, from 0 to 1, for a slip of the pen."""
+
+ABOUT = frozenset({"id", "idx", "index", "score", "rating", "length", "count", "model", "source"})
+"""Last words of names of columns that tell something about a part, and are not the part."""
+
+TELLING = 5
+"""Letters from which a word tells of itself inside a longer one, or misspelled: `win` is in `window` too."""
 
 
 def suggested(columns: Sequence[str]) -> str:
@@ -35,9 +41,10 @@ def suggested(columns: Sequence[str]) -> str:
 
 
 def suggestion(columns: Sequence[str]) -> dict[str, str | None]:
-    """The column that each part of a pair may be in, by its name; None where none is near.
+    """The column that each part of a pair may be in, by its name; None where no name speaks for itself.
 
-    The system message is a part where there is a column for it.
+    A wrong guess trains on the wrong answers, and a missing one only asks. The system message is a part where there
+    is a column for it.
     """
     guesses: dict[str, str | None] = {}
     for part in ("rejected", "chosen", "prompt"):
@@ -60,24 +67,34 @@ def _quoted(name: str) -> str:
 
 
 def _guess(part: str, columns: Sequence[str]) -> str | None:
-    lowered = {column: column.lower() for column in columns}
-    for word in WORDS[part]:
-        within = [
-            column for column in columns if word in lowered[column] and not _opposite(part, lowered[column])
-        ]
-        if within:
-            return min(within, key=len)
-    alike = [
-        (difflib.SequenceMatcher(None, word, lowered[column]).ratio(), column)
-        for word in WORDS[part]
-        for column in columns
-    ]
-    return max(alike)[1] if alike and max(alike)[0] >= ALIKE else None
+    named = [column for column in columns if not ABOUT.intersection(_words(column)[-1:])]
+    for fits in (_says, _means):
+        for word in WORDS[part]:
+            within = [column for column in named if fits(column, word) and not _opposite(part, column)]
+            if within:
+                return min(within, key=len)
+    return None
+
+
+def _says(column: str, word: str) -> bool:
+    """Whether a name has the word in it: as a word of its own, or run together with others."""
+    return word in _words(column) or (len(word) >= TELLING and word in column.lower())
+
+
+def _means(column: str, word: str) -> bool:
+    """Whether a word of the name is this one misspelled."""
+    return len(word) >= TELLING and any(
+        len(one) >= TELLING and difflib.SequenceMatcher(None, word, one).ratio() >= ALIKE
+        for one in _words(column)
+    )
 
 
 def _opposite(part: str, column: str) -> bool:
-    """Whether a name denies what a word in it says, as `non_preferred` does."""
-    return part == "chosen" and any(word in column for word in ("non", "dis", "reject", "not_", "un"))
+    """Whether a name says the contrary: `non_preferred` of the chosen, and `preferred` of the dispreferred."""
+    lowered = column.lower()
+    denied = any(word in lowered for word in ("non", "dis", "reject", "not_", "un"))
+    praised = any(_says(column, word) or _means(column, word) for word in WORDS["chosen"])
+    return {"chosen": denied, "rejected": praised and not denied}.get(part, False)
 
 
 def question(fields: Fields) -> str | None:
