@@ -7,24 +7,19 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TextIO
 
-from dpo_tui.text import has, t
-from dpo_tui.text.explain import explain
+from dpo_tui.sentences import METRICS, Event, Sentences, count_of, lasting_line, metrics, phase_word, whole
+from dpo_tui.text import t
 from engine.exits import Exit
 from engine.sanitize import brief, one_line, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_PLAIN_SECONDS = 10.0
 _WIDE_ENOUGH_FOR_ALL_METRICS = 86
 _WIDE_ENOUGH_FOR_A_BAR = 112
-_METRICS = {"loss": "loss", "rewards/margins": "margin", "rewards/accuracies": "accuracy"}
-"""The metrics shown, with the catalogue's name of each."""
-
-Event = Mapping[str, Any]
 
 
 class Display(Protocol):
@@ -74,20 +69,11 @@ class PlainLines:
     """For a terminal that cannot move its cursor: a line for what matters, and now and then one for a step."""
 
     def __init__(self) -> None:
-        self._last = float("-inf")
-        self._total: int | None = None
+        self._sentences = Sentences(lambda _: time.monotonic())
 
     def show(self, event: Event) -> None:
         """Write the event if it deserves a line."""
-        line = lasting_line(event)
-        if event["type"] == "phase" and event.get("state") == "start":
-            self._total = _whole(event.get("total")) if event.get("phase") == "train" else self._total
-            line = _phase_word(str(event.get("phase")))
-        elif event["type"] == "step" and time.monotonic() - self._last >= _PLAIN_SECONDS:
-            self._last = time.monotonic()
-            count = _count(_whole(event.get("step")), self._total)
-            line = t("stream.step", count=count, metrics=metrics(event))
-        if line:
+        if line := self._sentences.of(event):
             _write(sys.stdout, visible(line))
 
     def close(self) -> None:
@@ -117,10 +103,10 @@ class CalmProgress:
             self._phase(str(event.get("phase")), event)
         elif event["type"] == "step":
             few = self._progress.console.width < _WIDE_ENOUGH_FOR_ALL_METRICS
-            shown = metrics(event, ("loss",) if few else _METRICS)
-            self._move("train", _whole(event.get("step")) or 0, shown)
+            shown = metrics(event, ("loss",) if few else METRICS)
+            self._move("train", whole(event.get("step")) or 0, shown)
         elif event["type"] == "resume":
-            self._from_step = _whole(event.get("from_step")) or 0
+            self._from_step = whole(event.get("from_step")) or 0
         if line := lasting_line(event):
             self._print(visible(line))
 
@@ -129,7 +115,7 @@ class CalmProgress:
         self._progress.stop()
 
     def _phase(self, phase: str, event: Event) -> None:
-        total, done = _whole(event.get("total")), _whole(event.get("done"))
+        total, done = whole(event.get("total")), whole(event.get("done"))
         if event.get("state") == "end":
             if phase in self._tasks:
                 self._progress.remove_task(self._tasks.pop(phase))
@@ -145,68 +131,16 @@ class CalmProgress:
             begun = (
                 self._from_step if phase == "train" else 0
             )  # what was done before says nothing of the speed
-            count = _count(begun, total) if total else ""
+            count = count_of(begun, total) if total else ""
             self._tasks[phase] = self._progress.add_task(
-                one_line(_phase_word(phase)), total=total, completed=begun, count=count, metrics="", eta=""
+                one_line(phase_word(phase)), total=total, completed=begun, count=count, metrics="", eta=""
             )
         task = self._tasks[phase]
         self._progress.update(task, total=total, completed=done, eta=t("stream.eta") if total else "")
         if done is not None:
-            self._progress.update(task, count=_count(done, total))
+            self._progress.update(task, count=count_of(done, total))
         if shown is not None:
             self._progress.update(task, metrics=shown)
-
-
-def lasting_line(event: Event) -> str | None:
-    """The line that stays of an event, unsanitized; None for an event that leaves none."""
-    match event:
-        case {"type": "eval"}:
-            return t("stream.eval", step=event.get("step"), metrics=metrics(event))
-        case {"type": "save"}:
-            line = t("stream.save", step=event.get("step"), path=event.get("path"))
-            return line if event.get("verified") in (True, None) else f"{line}  {t('stream.unverified')}"
-        case {"type": "data", "report": {"rows": rows, "train": train, "eval": held_out}}:
-            return t("stream.data", rows=rows, train=train, held_out=held_out)
-        case {"type": "gates", "gates": list(gates)}:
-            return t("stream.gates", step=event.get("step"), gates="; ".join(map(_gate, gates)))
-        case {"type": "export"}:
-            proved = isinstance(event.get("proof"), dict)
-            return t("stream.export.verified" if proved else "stream.export", path=event.get("path"))
-        case {"type": "warning"}:
-            return t("stream.warning", text=_explained(event))
-        case {"type": "resume"}:
-            return t("stream.resume", step=event.get("from_step"), attempt=event.get("attempt"))
-        case _:
-            return None
-
-
-def _gate(verdict: Any) -> str:
-    """One gate in words: its metric, its value, its limit."""
-    match verdict:
-        case {"gate": str(gate), "limit": float() | int() as limit, "value": value, "passed": passed}:
-            found = f"{value:.4g}" if isinstance(value, float | int) else t("stream.gate.unmeasured")
-            verdict = t("stream.gate.passed" if passed is True else "stream.gate.missed")
-            return t("stream.gate", gate=gate, limit=limit, found=found, verdict=verdict)
-        case _:
-            return "?"
-
-
-def metrics(event: Event, wanted: Collection[str] = _METRICS) -> str:
-    """Loss, margin and accuracy of an event, as far as it has them and they are `wanted`."""
-    found = [(t(f"stream.metric.{_METRICS[name]}"), event.get(name)) for name in wanted]
-    return "  ".join(f"{label} {value:.4g}" for label, value in found if isinstance(value, int | float))
-
-
-def _phase_word(phase: str) -> str:
-    """A phase for people; one of another version is called as it calls itself."""
-    key = f"stream.phase.{phase}"
-    return t(key) if has(key) else phase
-
-
-def _explained(event: Event) -> str:
-    params = event.get("params")
-    text, code = str(event.get("text")), str(event.get("code"))
-    return explain(code, text, params if isinstance(params, dict) else {})
 
 
 def _rich_progress() -> "Progress":
@@ -267,11 +201,3 @@ def _silence(stream: TextIO) -> None:
         os.close(nothing)
     except (OSError, ValueError, AttributeError):
         return
-
-
-def _count(done: int | None, total: int | None) -> str:
-    return str(done) if total is None else f"{done}/{total}"
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -7,8 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dpo_tui.display import metrics, talk
+from dpo_tui.display import talk
 from dpo_tui.runs import effective_state, read_final, reason_text, resume_command, standing
+from dpo_tui.sentences import metrics
 from dpo_tui.text import t
 from engine.exits import Exit
 from engine.launch.verdict import exit_of, log_end

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from time import monotonic, perf_counter
 
 from dpo_tui.metrics.history import History
-from dpo_tui.runs import effective_state
+from dpo_tui.run_story import RunStory
+from dpo_tui.runs import effective_state, reason_text
+from dpo_tui.text import t
 from engine.rundir.paths import RunDir
 from engine.rundir.status import RunRecord, Status, read_record
 from engine.rundir.tail import Tail
@@ -33,11 +35,15 @@ class Changes:
 
 
 class Follower:
-    """What is known of a run now: its `history`, `status` and `record`. Call `poll` again and again."""
+    """What is known of a run now: its `history`, `status` and `record`. Call `poll` again and again.
 
-    def __init__(self, run: RunDir) -> None:
+    A `story` is told what happens, for a log.
+    """
+
+    def __init__(self, run: RunDir, story: RunStory | None = None) -> None:
         self.run = run
         self.history = History()
+        self._story = story
         self.status = Status(state="queued")
         self.record: RunRecord | None = None
         """The supervisor of the newest attempt; None before there was one."""
@@ -46,6 +52,7 @@ class Follower:
         self._tail = Tail(run.events)
         self._restarts = 0
         self._status_due = 0.0
+        self._told = ""
 
     def poll(self, budget: float = BUDGET) -> Changes:
         """Read what is new for about `budget` seconds."""
@@ -53,10 +60,22 @@ class Follower:
         version = self.history.version
         behind = self._poll_events(perf_counter() + budget)
         self.caught_up = self.caught_up or not behind
+        if self._story is not None and self.caught_up:
+            self._tell(self._story)
         events = self.history.version != version
         if events and self.status.final:
             self.look_again()  # somebody has resumed it, or its last word is written by now
         return Changes(events=events, status=status, behind=behind)
+
+    def _tell(self, story: RunStory) -> None:
+        """What no event tells: that a stop was asked for, and the end of a run that was killed."""
+        status, told = self.status, self._told
+        self._told = status.state
+        if status.state != told and status.state == "stopping":
+            story.note(t("stream.stopping"), status.heartbeat)
+        elif status.state != told and status.final and self.history.end is None:
+            story.note(t("stream.end", text=reason_text(status)), status.heartbeat)
+        story.complete = True
 
     def look_again(self) -> None:
         """Let the next poll look at the status, however short ago the last one did."""
@@ -75,6 +94,8 @@ class Follower:
         while batch := self._tail.read(_READ_BYTES):
             self._notice_restart()
             self.history.take(batch)
+            if self._story is not None:
+                self._story.take(batch)
             if perf_counter() >= deadline:
                 return True
         self._notice_restart()
@@ -84,3 +105,5 @@ class Follower:
         if self._tail.restarts != self._restarts:
             self._restarts = self._tail.restarts
             self.history.reset()
+            if self._story is not None:
+                self._story.reset()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 
+from dpo_tui.log_search import LogSearch
 from engine.sanitize import visible
 
 CHUNK = 1 << 16
@@ -84,6 +85,10 @@ class LogFile:
         lines = self._lines_of(chunk)
         index = number - self._firsts[chunk]
         return lines[index] if index < len(lines) else b""
+
+    def search(self, query: str) -> LogSearch:
+        """A search through all lines."""
+        return LogSearch(self.path, query)
 
     def close(self) -> None:
         """Release the file."""

@@ -5,10 +5,23 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 MOST_MATCHES = 100_000
 """Lines remembered. Who has more of them needs a better word."""
 _BLOCK = 1 << 18
+
+
+class Searched(Protocol):
+    """A log, as far as a search of it is concerned."""
+
+    def __len__(self) -> int:
+        """Its lines."""
+
+    @property
+    def complete_bytes(self) -> int:
+        """Bytes of the lines that have come to their end."""
+        ...
 
 
 class LogSearch:
@@ -31,6 +44,10 @@ class LogSearch:
     def full(self) -> bool:
         """Whether it gave up counting."""
         return len(self.lines) >= MOST_MATCHES
+
+    def behind(self, log: Searched) -> bool:
+        """Whether there are lines that were not looked through."""
+        return self.offset < log.complete_bytes
 
     def advance(self, cancelled: Callable[[], bool]) -> None:
         """Look through what is new, until its end or until `cancelled`."""

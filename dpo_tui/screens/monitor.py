@@ -46,7 +46,7 @@ class MonitorScreen(MonitorActions):
         yield Devices()
         yield RunEnd()
         yield NoticeLine()
-        yield LogView(self.run_dir)
+        yield LogView(self.run_dir, self.story)
         yield Footer(compact=True, show_command_palette=False)
 
     def help_text(self) -> str:

@@ -10,6 +10,7 @@ from textual.message import Message
 from dpo_tui.follow import Follower
 from dpo_tui.keys import key
 from dpo_tui.resuming import needs_confirmation, resumable, resume
+from dpo_tui.run_story import RunStory
 from dpo_tui.screens.base import DpoScreen
 from dpo_tui.screens.config import ConfigScreen
 from dpo_tui.text import t
@@ -58,7 +59,8 @@ class MonitorActions(DpoScreen):
         super().__init__()
         self.root = root
         self.run_dir = RunDir(root)
-        self.follower = Follower(self.run_dir)
+        self.story = RunStory(self.run_dir)
+        self.follower = Follower(self.run_dir, self.story)
         self.notices: list[Notice] = []
         self.saves_when_asked: int | None = None
         """Checkpoints there were when one was asked for that is not there yet; else None."""

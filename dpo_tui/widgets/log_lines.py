@@ -13,6 +13,7 @@ from textual.widget import Widget
 from dpo_tui.keys import key
 from dpo_tui.log_file import LogFile
 from dpo_tui.log_search import LogSearch
+from dpo_tui.run_log import RunLog
 
 _WHEEL_LINES = 3
 _SIDE_COLUMNS = 16
@@ -51,7 +52,7 @@ class LogLines(Widget, can_focus=True):
             """One tells as much as many."""
             return isinstance(message, LogLines.Moved)
 
-    def __init__(self, log: LogFile) -> None:
+    def __init__(self, log: LogFile | RunLog) -> None:
         super().__init__()
         self.log_file = log
         self.search: LogSearch | None = None
@@ -62,7 +63,7 @@ class LogLines(Widget, can_focus=True):
         self.left = 0
         self.following = True
 
-    def show(self, log: LogFile) -> None:
+    def show(self, log: LogFile | RunLog) -> None:
         """Show another file, from its end."""
         self.log_file, self.search, self.current, self.left = log, None, None, 0
         self.action_follow()

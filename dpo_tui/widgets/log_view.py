@@ -15,6 +15,8 @@ from textual.worker import get_current_worker
 from dpo_tui.keys import key
 from dpo_tui.log_file import LogFile
 from dpo_tui.log_search import LogSearch
+from dpo_tui.run_log import RunLog
+from dpo_tui.run_story import RunStory
 from dpo_tui.text import t
 from dpo_tui.widgets.log_lines import LogLines
 from dpo_tui.widgets.plain import plain_line
@@ -30,7 +32,7 @@ RANKS_POLLS = 20
 
 
 class LogView(Vertical):
-    """The logs of `run`, the one of rank 0 and the supervisor first."""
+    """The logs of `run`, the one of rank 0 and the supervisor first: with the lines of `story` in it."""
 
     DEFAULT_CSS = """
     LogView {
@@ -58,11 +60,18 @@ class LogView(Vertical):
             super().__init__()
             self.search = search
 
-    def __init__(self, run: RunDir, *, id: str | None = None) -> None:  # noqa: A002 # textual's name of it
+    def __init__(
+        self,
+        run: RunDir,
+        story: RunStory | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 # textual's name of it
+    ) -> None:
         super().__init__(id=id)
         self._run = run
+        self._story = story
         self.rank = 0
-        self._log = LogFile(run.rank_log(0))
+        self._log = self._open(0)
         self._search: LogSearch | None = None
         self._busy = False
         self._generation = 0
@@ -170,11 +179,15 @@ class LogView(Vertical):
     def _show(self, rank: int) -> None:
         self.action_unfind()
         self._log.close()
-        self.rank, self._log = rank, LogFile(self._run.rank_log(rank))
+        self.rank, self._log = rank, self._open(rank)
         self.lines.show(self._log)
         if not self._catching_up:
             self._poll()
         self._tell()
+
+    def _open(self, rank: int) -> LogFile | RunLog:
+        path = self._run.rank_log(rank)
+        return LogFile(path) if rank or self._story is None else RunLog(path, self._story)
 
     # Searching
 
@@ -206,7 +219,7 @@ class LogView(Vertical):
         if not event.value:
             self.action_unfind()
             return
-        self._begin(LogSearch(self._log.path, event.value))
+        self._begin(self._log.search(event.value))
         self.remove_class("-searching")
         self.lines.focus()
 
@@ -219,8 +232,8 @@ class LogView(Vertical):
     def _go_on_searching(self, search: LogSearch) -> None:
         """A log that grew is searched further, one that began anew is searched anew."""
         if self._generation != self._log.generation:
-            self._begin(LogSearch(self._log.path, search.query))
-        elif not self._busy and not search.full and search.offset < self._log.complete_bytes:
+            self._begin(self._log.search(search.query))
+        elif not self._busy and not search.full and search.behind(self._log):
             self._advance(search)
         elif self._busy:
             self._tell()

@@ -1,6 +1,7 @@
 """What the tests of the app share: a language, a home of their own, and a clock that stands still."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def language(request: pytest.FixtureRequest) -> Iterator[text.Language]:
 
 @pytest.fixture(autouse=True)
 def quiet_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home, a working directory and settings of nobody; English; no blinking cursor; no token."""
+    """A home, a working directory and settings of nobody; English; UTC; no blinking cursor; no token."""
     home = tmp_path / "home"
     work = tmp_path / "work"
     home.mkdir()
@@ -53,6 +54,8 @@ def quiet_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("HF_TOKEN", "DPO_TUI_LANG", "DPO_TUI_SETTINGS", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     monkeypatch.setattr(Input, "cursor_blink", False)
     text.use("en")
     return work

@@ -22,6 +22,9 @@ from tests.fake_engine import CONFIG
 
 NOW = 1_764_000_000.0
 SECONDS_A_STEP = 2.0
+LOG = "300 rows: 281 pairs to train on, 15 to evaluate on\n"
+"""What its processes print when nothing is out of the ordinary."""
+
 GONE = ProcessId(os.getpid(), -5.0)
 """A supervisor that is no more."""
 
@@ -116,7 +119,8 @@ def make_run(
     story = _story(run, state, trained, total, preparing, save_every, warnings, curve)
     if events:
         write_events(run, list(story), heard)
-    run.train_log.write_text(log if log is not None else _log(trained, total), encoding="utf-8")
+    run.train_log.write_text(log if log is not None else LOG, encoding="utf-8")
+    os.utime(run.train_log, (heard - 1e5, heard - 1e5))  # before the first event
     alive = (not ended and state is not None) if live is None else live
     write_record(run.run_json, _record(GONE if not alive else ProcessId.own(), host, launcher, job_id))
     if state is not None:
@@ -248,10 +252,3 @@ def _record(supervisor: ProcessId, host: str | None, launcher: str, job_id: str 
 def _stopped(step: int, total: int) -> Reason:
     text = f"stopped after step {step} of {total}; its checkpoint is saved"
     return Reason("run.stopped", text, {"step": step, "total": total})
-
-
-def _log(trained: int, total: int) -> str:
-    steps = (
-        f"step {step}/{total}  loss {healthy(step, total)['loss']:.4f}\n" for step in range(1, trained + 1)
-    )
-    return "".join(("300 rows: 281 pairs to train on, 15 to evaluate on\n", *steps))

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpo_tui.display import CalmProgress, JsonLines, PlainLines, choose_display, lasting_line, metrics, say
+from dpo_tui.display import CalmProgress, JsonLines, PlainLines, choose_display, say
+from dpo_tui.sentences import lasting_line, metrics
 from tests.fake_engine import SCRIPT, write_config
 
 _EVENTS: list[dict[str, Any]] = [

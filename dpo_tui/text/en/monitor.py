@@ -41,7 +41,8 @@ TEXTS: dict[str, str] = {
     "log.matches": "“{query}”  {found} found   n next  N previous",
     "log.help": (
         "# Log\n\n"
-        "What the training processes and the libraries they use print. `train.log` is of the supervisor and rank 0; "
+        "What the run does, with the time of day: evaluations, checkpoints, warnings, a step every ten seconds. Between "
+        "these lines stands what the training processes and the libraries they use print. `train.log` is of the supervisor and rank 0; "
         "with several ranks `[` and `]` show the others.\n\n"
         "The log follows its end. Scroll up to stay where you are, press `End` to follow again. `/` finds a word, `n` "
         "and `N` go on from there. `←` and `→` show the rest of long lines."
