@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.launch.local import SupervisorCommand, spawn_supervisor
+from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.paths import RunDir
 from engine.rundir.status import Reason
 
@@ -30,6 +31,11 @@ class Standing(Protocol):
 def resumable(run: Standing) -> bool:
     """Whether going on could change how it ended."""
     return run.state in ("failed", "stopped") and _code(run) not in _NOT_RESUMED
+
+
+def has_checkpoint(run: RunDir) -> bool:
+    """Whether there is something to go on from; nothing is verified."""
+    return bool(CheckpointIndex(run.checkpoints_dir).steps())
 
 
 def needs_confirmation(run: Standing) -> bool:

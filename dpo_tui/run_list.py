@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from dpo_tui.resuming import has_checkpoint
 from dpo_tui.run_curve import Curve, read_curve
 from dpo_tui.runs import effective_state, is_run, read_final
 from engine.exits import UsageError
@@ -40,6 +41,8 @@ class RunRow:
     host: str | None = None
     """The machine it runs on; None for this one."""
     job_id: str | None = None
+    checkpoint: bool = False
+    """Whether it has ended and left one."""
     margin: float | None = None
     accuracy: float | None = None
     curve: Curve = field(default_factory=Curve)
@@ -141,6 +144,7 @@ def _read_row(run: RunDir) -> RunRow:
         begun=begun,
         host=_elsewhere(record),
         job_id=record.job_id if record else None,
+        checkpoint=status.final and has_checkpoint(run),
         margin=margin,
         accuracy=accuracy,
     )

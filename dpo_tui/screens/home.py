@@ -46,6 +46,7 @@ class HomeScreen(RunActions):
         key("home.new", "n", "new", show=True),
         key("home.open", "enter", "open", show=True),
         key("home.resume", "r", "resume", show=True),
+        key("home.no_resume", "r", "no_resume"),
         key("home.stop", "s", "stop", show=True),
         key("home.compare", "c", "compare", show=True),
         key("home.export", "e", "export", show=True),
@@ -207,7 +208,11 @@ class HomeScreen(RunActions):
             case "compare":
                 return len(self._rows) > 1
             case "resume":
-                return row is not None and (row.problem == "bad_status" or resumable(row))
+                return row is not None and (
+                    row.problem == "bad_status" or (resumable(row) and row.checkpoint)
+                )
+            case "no_resume":
+                return row is not None and resumable(row) and not row.checkpoint
             case "stop":
                 return row is not None and row.live
             case "delete":

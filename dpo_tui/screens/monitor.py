@@ -109,8 +109,13 @@ class MonitorScreen(MonitorActions):
 
     def _notice_save(self) -> None:
         """A checkpoint that was asked for is there, or will not come any more."""
-        saved = len(self.follower.history.saves)
-        if self.saves_when_asked is not None and (saved > self.saves_when_asked or not self.live):
+        saves = self.follower.history.saves
+        if self.saves_when_asked is None:
+            return
+        if len(saves) > self.saves_when_asked:
+            self.notify(t("monitor.checkpoint.saved", step=saves[-1].step), markup=False)
+            self.saves_when_asked = None
+        elif not self.live:
             self.saves_when_asked = None
 
     def _notice_end(self) -> None:
@@ -121,7 +126,13 @@ class MonitorScreen(MonitorActions):
 
     def _refresh_keys(self) -> None:
         """Keys come and go with what can be done."""
-        state = (self.follower.status.state, self.resumable, self.exportable, bool(self.notices))
+        state = (
+            self.follower.status.state,
+            self.unfinished,
+            self.resumable,
+            self.exportable,
+            bool(self.notices),
+        )
         if state != self._offered:
             self._offered = state
             self.refresh_bindings()
@@ -130,7 +141,9 @@ class MonitorScreen(MonitorActions):
         """The keys that go on from an end, with what they do."""
         ways: dict[str, str] = {}
         if self.resumable:
-            ways |= {"r": t("monitor.way.resume"), "o": t("monitor.way.open")}
+            ways["r"] = t("monitor.way.resume")
+        if self.unfinished:
+            ways["o"] = t("monitor.way.open")
         if self.exportable:
             ways["e"] = t("monitor.way.export")
         return ways

@@ -9,7 +9,7 @@ from textual.message import Message
 
 from dpo_tui.follow import Follower
 from dpo_tui.keys import key
-from dpo_tui.resuming import needs_confirmation, resumable, resume
+from dpo_tui.resuming import has_checkpoint, needs_confirmation, resumable, resume
 from dpo_tui.run_story import RunStory
 from dpo_tui.screens.base import DpoScreen
 from dpo_tui.screens.config import ConfigScreen
@@ -33,6 +33,7 @@ class MonitorActions(DpoScreen):
         key("monitor.checkpoint", "p", "checkpoint", show=True),
         key("monitor.stop", "s", "stop", show=True),
         key("monitor.resume", "r", "resume", show=True),
+        key("monitor.no_resume", "r", "no_resume"),
         key("monitor.export", "e", "export", show=True),
         key("monitor.open", "o", "open_config", show=True),
         key("monitor.why", "w", "why", show=True),
@@ -72,9 +73,14 @@ class MonitorActions(DpoScreen):
         return not self.follower.status.final
 
     @property
-    def resumable(self) -> bool:
+    def unfinished(self) -> bool:
         """Whether going on could change how it ended."""
         return resumable(self.follower.status)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it can go on: there is a checkpoint as well."""
+        return self.unfinished and has_checkpoint(self.run_dir)
 
     @property
     def exportable(self) -> bool:
@@ -88,8 +94,12 @@ class MonitorActions(DpoScreen):
                 return self.live
             case "stop":
                 return self.live and self.follower.status.state != "stopping"
-            case "resume" | "open_config":
+            case "resume":
                 return self.resumable
+            case "no_resume":
+                return self.unfinished and not self.resumable
+            case "open_config":
+                return self.unfinished
             case "export":
                 return self.exportable
             case "why":
@@ -109,7 +119,17 @@ class MonitorActions(DpoScreen):
         except EngineError as error:
             self.saves_when_asked = None
             self._refuse(error_text(error))
+        else:
+            self.notify(self._when_saved(), markup=False)
         self.draw()
+
+    def _when_saved(self) -> str:
+        """After which step the checkpoint comes; no number where not every step is told."""
+        history = self.follower.history
+        steps, _ = history.series("loss")
+        if len(steps) > 1 and steps[-1] - steps[-2] > 1:
+            return t("monitor.checkpoint.soon")
+        return t("monitor.checkpoint.will", step=max(history.step, self.follower.status.step) + 1)
 
     def action_stop(self) -> None:
         """Ask for a checkpoint and the end, once it is confirmed."""
@@ -131,6 +151,10 @@ class MonitorActions(DpoScreen):
             self.app.push_screen(ask_if_gone(), self._resume)
         else:
             self._resume(True)
+
+    def action_no_resume(self) -> None:
+        """Say why it cannot go on, and what can be done instead."""
+        self.notify(t("monitor.resume.none", key=self.dpo.keys_of("monitor.open")), markup=False)
 
     def _resume(self, confirmed: bool | None) -> None:
         if confirmed and not self._resuming:

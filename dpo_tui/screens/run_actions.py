@@ -62,6 +62,12 @@ class RunActions(DpoScreen):
         else:
             self._resume_if_sure(row.root, True)
 
+    def action_no_resume(self) -> None:
+        """Say why this run cannot go on, and what can be done instead."""
+        if (row := self.chosen) is not None:
+            told = t("home.resume.none", name=row.name, key=self.dpo.keys_of("home.open"))
+            self.post_message(self.Said(told, failed=True))
+
     def _resume_if_sure(self, root: Path, sure: bool | None) -> None:
         if sure:
             self.post_message(self.Said(t("home.resuming", name=RunDir(root).name)))

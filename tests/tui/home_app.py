@@ -41,7 +41,16 @@ def many(runs_dir: Path) -> None:
     make_run(runs_dir, "zephyr-7b-orpo", "running", steps=412, total=600)
     make_run(runs_dir, "internlm2-sweep", None, events=False, live=True, launcher="slurm", job_id="81234")
     make_run(runs_dir, "smollm2-concise", "done", total=300, heard=NOW - 7300)
-    make_run(runs_dir, "qwen-long", "failed", steps=37, total=900, reason=OUT_OF_MEMORY, heard=NOW - 90_000)
+    make_run(
+        runs_dir,
+        "qwen-long",
+        "failed",
+        steps=37,
+        total=900,
+        save_every=20,
+        reason=OUT_OF_MEMORY,
+        heard=NOW - 90_000,
+    )
     make_run(runs_dir, "tulu [b]3", "stopped", steps=40, total=120, heard=NOW - 300_000)
     damaged = make_run(runs_dir, "deleted-config", "done", total=10)
     damaged.config.unlink()

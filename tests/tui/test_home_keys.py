@@ -167,3 +167,13 @@ async def test_a_run_of_another_directory_is_opened_and_listed_from_then_on(
         assert app.opened == [("monitor", "far")]
         await listed(pilot, 4)
         assert "far" in frame(app)
+
+
+async def test_a_run_without_a_checkpoint_is_not_resumed_but_says_what_can_be_done(runs_dir: Path) -> None:
+    make_run(runs_dir, "early", "failed", steps=9, reason=Reason("train.crashed", "boom"))
+    async with listing(runs_dir, 1) as (pilot, app):
+        assert "r Resume" not in frame(app)
+        await pilot.press("r")
+        await wait_for(pilot, lambda: "early ended before it saved a checkpoint" in frame(app))
+        assert "Open it with" in frame(app)
+        assert not app.opened

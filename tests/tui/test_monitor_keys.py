@@ -11,7 +11,7 @@ from dpo_tui.widgets.notices import NoticesScreen
 from engine.rundir.control import Control
 from engine.rundir.status import Reason
 from tests.tui.driving import frame, settle, wait_for
-from tests.tui.fake_runs import SLOW_MODE, make_run, step_event, write_events
+from tests.tui.fake_runs import OUT_OF_MEMORY, SLOW_MODE, make_run, step_event, write_events
 from tests.tui.monitoring import STATES, lines_with, monitor_of, monitoring, said, stand_still
 
 pytestmark = pytest.mark.usefixtures("still_clock")
@@ -27,10 +27,21 @@ async def test_a_checkpoint_that_is_asked_for_is_acknowledged_when_it_comes(tmp_
     async with monitoring(run) as pilot:
         await pilot.press("p")
         await wait_for(pilot, lambda: "checkpoint asked for" in frame(pilot.app))
+        assert said(pilot) == ["Checkpoint asked for: it is saved after step 61."]
         assert Control(run.control_dir).take_checkpoint_request()
         saved = {"step": 61, "path": "x", "seconds": 1.0, "bytes": 5, "verified": True}
         write_events(run, [step_event(61), {"type": "save", **saved}])
         await wait_for(pilot, lambda: "checkpoint 61 ✓" in frame(pilot.app))
+        assert said(pilot)[1:] == ["Checkpoint 61 is saved."]
+
+
+async def test_no_step_is_promised_where_not_every_step_is_told(tmp_path: Path) -> None:
+    run = make_run(tmp_path, state="running")
+    write_events(run, [step_event(70), step_event(80)])
+    async with monitoring(run) as pilot:
+        await pilot.press("p")
+        await wait_for(pilot, lambda: said(pilot))
+        assert "after the step that is being trained" in said(pilot)[0]
 
 
 async def test_a_control_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
@@ -162,3 +173,18 @@ async def test_a_resume_that_is_refused_says_why(tmp_path: Path) -> None:
         await pilot.press("r")
         await wait_for(pilot, lambda: any("model.id" in one for one in said(pilot)))
         assert monitor_of(pilot).resumable
+
+
+async def test_a_run_without_a_checkpoint_is_not_resumed_but_says_what_can_be_done(tmp_path: Path) -> None:
+    run = make_run(tmp_path, state="failed", steps=9, reason=OUT_OF_MEMORY)
+    async with monitoring(run) as pilot:
+        assert "r go on from the newest checkpoint" not in frame(pilot.app)
+        assert "o change the config" in frame(pilot.app)
+        assert not lines_with(frame(pilot.app), "r Resume")
+        await pilot.press("r")
+        await wait_for(pilot, lambda: said(pilot))
+        assert said(pilot) == [
+            "There is no checkpoint to resume from: the run ended before it saved one. "
+            "Press o to open its config and start a new run."
+        ]
+        assert not monitor_of(pilot)._resuming

@@ -7,6 +7,8 @@ TEXTS: dict[str, str] = {
     "key.home.open.tip": "Open the run's curves and log",
     "key.home.resume": "Resume",
     "key.home.resume.tip": "Let the run go on from its newest good checkpoint",
+    "key.home.no_resume": "Resume",
+    "key.home.no_resume.tip": "Say why the run cannot be resumed, and what to do instead",
     "key.home.stop": "Stop",
     "key.home.stop.tip": "Ask the run to save a checkpoint and stop",
     "key.home.compare": "Compare",
@@ -60,6 +62,10 @@ TEXTS: dict[str, str] = {
     "home.compare.few": "Mark two to four runs with space, then press c.",
     "home.compare.many": "At most four runs can be compared; {count} are marked.",
     "home.resume.done": "{name} is done: there is nothing left to train.",
+    "home.resume.none": (
+        "{name} ended before it saved a checkpoint to resume from. "
+        "Open it with {key}: there its config starts a new run."
+    ),
     "home.resuming": "{name} is being resumed …",
     "home.stop.title": "Stop {name}?",
     "home.stop.text": "It saves a checkpoint after the current step, and can be resumed from there.",

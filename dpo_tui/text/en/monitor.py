@@ -41,9 +41,9 @@ TEXTS: dict[str, str] = {
     "log.matches": "“{query}”  {found} found   n next  N previous",
     "log.help": (
         "# Log\n\n"
-        "What the run does, with the time of day: evaluations, checkpoints, warnings, a step every ten seconds. Between "
-        "these lines stands what the training processes and the libraries they use print. `train.log` is of the supervisor and rank 0; "
-        "with several ranks `[` and `]` show the others.\n\n"
+        "What the run does, with the time of day: evaluations, checkpoints, warnings, a step every ten seconds. "
+        "Between these lines stands what the training processes and the libraries they use print. `train.log` is of "
+        "the supervisor and rank 0; with several ranks `[` and `]` show the others.\n\n"
         "The log follows its end. Scroll up to stay where you are, press `End` to follow again. `/` finds a word, `n` "
         "and `N` go on from there. `←` and `→` show the rest of long lines."
     ),
@@ -53,6 +53,8 @@ TEXTS: dict[str, str] = {
     "key.monitor.stop.tip": "Save a checkpoint and end the run; it can be resumed from there",
     "key.monitor.resume": "Resume",
     "key.monitor.resume.tip": "Let the run go on from its newest good checkpoint",
+    "key.monitor.no_resume": "Resume",
+    "key.monitor.no_resume.tip": "Say why the run cannot be resumed, and what to do instead",
     "key.monitor.export": "Export",
     "key.monitor.export.tip": "Write a Hugging Face model from one of the run's checkpoints",
     "key.monitor.open": "Edit config",
@@ -84,6 +86,9 @@ TEXTS: dict[str, str] = {
     "monitor.count": "{done} / {total}",
     "monitor.checkpoint": "checkpoint {step}",
     "monitor.checkpoint.asked": "checkpoint asked for …",
+    "monitor.checkpoint.will": "Checkpoint asked for: it is saved after step {step}.",
+    "monitor.checkpoint.soon": "Checkpoint asked for: it is saved after the step that is being trained.",
+    "monitor.checkpoint.saved": "Checkpoint {step} is saved.",
     "monitor.loss": "loss",
     "monitor.margin": "margin",
     "monitor.accuracy": "accuracy",
@@ -98,6 +103,10 @@ TEXTS: dict[str, str] = {
     "monitor.way.open": "change the config",
     "monitor.way.export": "write a model",
     "monitor.resume.done": "The run is done: there is nothing left to train.",
+    "monitor.resume.none": (
+        "There is no checkpoint to resume from: the run ended before it saved one. "
+        "Press {key} to open its config and start a new run."
+    ),
     "monitor.stop.title": "Stop this run?",
     "monitor.stop.about": "It saves a checkpoint after the current step, and can be resumed from there.",
     "monitor.stop.yes": "Save a checkpoint and stop",

@@ -41,7 +41,8 @@ TEXTS: dict[str, str] = {
     "log.matches": "“{query}”  共 {found} 处   n 下一处  N 上一处",
     "log.help": (
         "# 日志\n\n"
-        "任务的进展，每行带有时间：评估、检查点、警告，以及每十秒一步。其间是训练进程及其所用库的输出。`train.log` 属于监督进程和 rank 0；有多个 rank 时，用 `[` 和 `]` 切换。\n\n"
+        "任务的进展，每行带有时间：评估、检查点、警告，以及每十秒一步。其间是训练进程及其所用库的输出。"
+        "`train.log` 属于监督进程和 rank 0；有多个 rank 时，用 `[` 和 `]` 切换。\n\n"
         "日志默认跟随末尾。向上滚动即停在当前位置，按 `End` 恢复跟随。`/` 查找文字，`n` 和 `N` 跳到下一处和上一处。"
         "`←` 和 `→` 查看长行的其余部分。"
     ),
@@ -51,6 +52,8 @@ TEXTS: dict[str, str] = {
     "key.monitor.stop.tip": "保存检查点并结束任务，之后可从该处恢复",
     "key.monitor.resume": "恢复",
     "key.monitor.resume.tip": "从最新的完好检查点继续训练",
+    "key.monitor.no_resume": "恢复",
+    "key.monitor.no_resume.tip": "说明该任务为何无法恢复，以及可以怎么做",
     "key.monitor.export": "导出",
     "key.monitor.export.tip": "从任务的某个检查点写出 Hugging Face 模型",
     "key.monitor.open": "改配置",
@@ -82,6 +85,9 @@ TEXTS: dict[str, str] = {
     "monitor.count": "{done} / {total}",
     "monitor.checkpoint": "检查点 {step}",
     "monitor.checkpoint.asked": "已请求保存检查点…",
+    "monitor.checkpoint.will": "已请求检查点：将在第 {step} 步之后保存。",
+    "monitor.checkpoint.soon": "已请求检查点：将在当前步结束后保存。",
+    "monitor.checkpoint.saved": "检查点 {step} 已保存。",
     "monitor.loss": "loss",
     "monitor.margin": "margin",
     "monitor.accuracy": "准确率",
@@ -96,6 +102,7 @@ TEXTS: dict[str, str] = {
     "monitor.way.open": "修改配置",
     "monitor.way.export": "导出模型",
     "monitor.resume.done": "任务已完成，没有剩余的训练步。",
+    "monitor.resume.none": "没有可供恢复的检查点：任务在保存之前就已结束。按 {key} 打开其配置，新建一个任务。",
     "monitor.stop.title": "停止此任务？",
     "monitor.stop.about": "当前步结束后保存检查点，之后可从该处恢复。",
     "monitor.stop.yes": "保存检查点并停止",
