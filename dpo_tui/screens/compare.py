@@ -48,6 +48,10 @@ class CompareScreen(DpoScreen):
             key(f"compare.metric_{digit}", str(digit), f"metric({digit})")
             for digit in range(2, len(METRICS) + 1)
         ),
+        key("compare.down", "down,j", "scroll(1)", show=True, display="↑↓"),
+        key("compare.up", "up,k", "scroll(-1)"),
+        key("compare.page_down", "pagedown", "page(1)"),
+        key("compare.page_up", "pageup", "page(-1)"),
         key("compare.back", "escape,q", "back", show=True),
     ]
 
@@ -69,7 +73,7 @@ class CompareScreen(DpoScreen):
     def compose(self) -> ComposeResult:
         yield TitleBar(Content(t("compare.title")), Content(t("compare.runs", count=len(self.roots))))
         yield ComparePlot(self._names)
-        with VerticalScroll(id="table"):
+        with VerticalScroll(id="table", can_focus=False):  # its keys are the screen's: they work at once
             yield Static(id="values")
             yield Static(id="differences")
         yield Footer(compact=True, show_command_palette=False)
@@ -122,6 +126,7 @@ class CompareScreen(DpoScreen):
         self.query_one(ComparePlot).show([follower.history for follower in self.followers])
         self.query_one("#values", Static).update(self._values())
         self.query_one("#differences", Static).update(self._config_part())
+        self.call_after_refresh(self.refresh_bindings)
 
     def _values(self) -> Content:
         """Names, states, and the values below each other."""
@@ -160,6 +165,21 @@ class CompareScreen(DpoScreen):
         """The width of a run's column."""
         room = self.size.width - _SIDES - self._key_cells()
         return max(_LEAST_CELLS, room // len(self.roots) - GAP)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only a table that does not fit is scrolled; its key in the footer says that there is more."""
+        if action in ("scroll", "page"):
+            return self.is_mounted and self.query_one("#table").max_scroll_y > 0
+        return super().check_action(action, parameters)
+
+    def action_scroll(self, lines: int) -> None:
+        """Show other rows of the table, whatever has the focus."""
+        self.query_one("#table").scroll_relative(y=lines, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        """Show the rows above or below those that are seen."""
+        table = self.query_one("#table")
+        table.scroll_relative(y=pages * max(1, table.size.height - 1), animate=False)
 
     def action_metric(self, digit: int) -> None:
         """Compare by another metric."""

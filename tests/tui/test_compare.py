@@ -136,3 +136,28 @@ def test_an_unreadable_config_is_named_and_the_others_are_compared(tmp_path: Pat
     found = config_differences(roots)
     assert found.unreadable == ["a"]
     assert ("objective.beta", ("–", "0.1", "0.2")) in found.rows
+
+
+async def test_the_table_is_scrolled_whatever_has_the_focus_and_the_footer_says_that_there_is_more(
+    quiet_home: Path,
+) -> None:
+    app = Compares(*two(quiet_home))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_for(pilot, ready(app))
+        await wait_for(pilot, lambda: "↑↓ More" in frame(app))
+        assert isinstance(app.focused, ComparePlot)
+        assert "optimizer.learning_rate" not in frame(app)
+        await pilot.press("down")
+        await wait_for(pilot, lambda: app.screen.query_one("#table").scroll_y == 1)
+        await pilot.press("pagedown")
+        await wait_for(pilot, lambda: "optimizer.learning_rate" in frame(app))
+        await pilot.press("pageup", "up")
+        await wait_for(pilot, lambda: app.screen.query_one("#table").scroll_y == 0)
+
+
+async def test_a_table_that_fits_has_no_key_to_scroll_it(quiet_home: Path) -> None:
+    app = Compares(*two(quiet_home))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_for(pilot, ready(app))
+        await pilot.pause()
+        assert "↑↓" not in frame(app)
