@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import ActiveBinding, BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Footer, Static
@@ -24,6 +24,7 @@ from dpo_tui.screens.run_actions import RunActions
 from dpo_tui.text import t
 from dpo_tui.text.explain import error_text
 from dpo_tui.widgets.confirm import Ask
+from dpo_tui.widgets.first_ways import FirstWays, Way
 from dpo_tui.widgets.plain import plain, plain_line
 from dpo_tui.widgets.run_detail import detail, short_path
 from dpo_tui.widgets.run_table import RunTable
@@ -33,6 +34,9 @@ from engine.exits import EngineError
 REFRESH_SECONDS = 1.0
 _SHARPENED = 25
 """Runs whose curves are read between two looks at the screen."""
+
+_SHOWN_WITHOUT_RUNS = ("home.config", "home.attach", "app.help", "app.quit")
+"""Ids of bindings that are in the footer only there."""
 
 _ATTACHED = "attached"
 """What runs of other directories are remembered as."""
@@ -82,7 +86,7 @@ class HomeScreen(RunActions):
     def compose(self) -> ComposeResult:
         yield TitleBar(Content(t("home.title")), self._about())
         yield Static(plain(t("home.loading")), id="wait")
-        yield Static(self._first(), id="first")
+        yield FirstWays(short_path(self._runs_dir), id="first")
         yield RunTable()
         yield Static(id="detail")
         yield Static(id="said")
@@ -97,6 +101,19 @@ class HomeScreen(RunActions):
     def on_screen_resume(self) -> None:
         """What was covered may have changed."""
         self._read()
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """Where no run is listed there is room in the footer for what can be done without one."""
+        found = super().active_bindings
+        if self.has_class("-list"):
+            return found
+        shown = {
+            name: active._replace(binding=replace(active.binding, show=True))
+            for name, active in found.items()
+            if active.binding.id in _SHOWN_WITHOUT_RUNS and name != "f1"  # ? says the same
+        }
+        return {**found, **shown}
 
     def help_text(self) -> str:
         """What the list shows."""
@@ -137,8 +154,8 @@ class HomeScreen(RunActions):
         table = self.query_one(RunTable)
         table.show(self._rows)
         self._look("list" if self._rows else "empty")
-        if self._rows and self.focused is None and self.is_current:
-            table.focus()
+        if self.is_current and (self.focused is None or isinstance(self.focused, Way) is bool(self._rows)):
+            (table if self._rows else self.query(Way).first()).focus()
         self.query_one(TitleBar).tell(about=self._about())
 
     @on(Unreadable)
@@ -160,19 +177,6 @@ class HomeScreen(RunActions):
         marked = len(self.query_one(RunTable).marked) if self.is_mounted and self._rows else 0
         parts += [t("home.marked", count=marked)] if marked else []
         return plain_line(" · ".join([*parts, short_path(self._runs_dir)]))
-
-    def _first(self) -> Content:
-        """What to press when there is nothing yet."""
-        lines = [("n", "home.first.new"), ("o", "home.first.config"), ("?", "home.first.help")]
-        return Content("\n").join(
-            [
-                Content.styled(t("home.first.title"), "bold"),
-                Content(""),
-                *(Content.assemble((f"{name}   ", "$accent bold"), t(text)) for name, text in lines),
-                Content(""),
-                plain(t("home.first.where", runs_dir=short_path(self._runs_dir)), "dim"),
-            ]
-        )
 
     @on(RunTable.Moved)
     def _moved(self, event: RunTable.Moved) -> None:
