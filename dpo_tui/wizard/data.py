@@ -66,6 +66,11 @@ class DataStep(PreviewedStep):
         names = self._names()
         return f"{names[0]} + {len(names) - 1}" if len(names) > 1 else "".join(names)
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the look at the rows came back with warnings."""
+        return any(look.warned for look in self.query(DataLook))
+
     def refresh_from_draft(self) -> None:
         """There may be other sources than before."""
         self._dress()
@@ -148,6 +153,7 @@ class DataStep(PreviewedStep):
             for source in sources_of(self.draft):
                 self.recents.remember("data", [source.get("source", "hub"), source.get("path")])
         self.refresh_bindings()
+        self.post_message(self.Told())
 
     @on(Choice.Changed)
     def _other_source(self, event: Choice.Changed) -> None:

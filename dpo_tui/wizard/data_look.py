@@ -17,7 +17,7 @@ from dpo_tui.preview import PreviewClient, PreviewError, Superseded
 from dpo_tui.text import t
 from dpo_tui.widgets.pair_view import PairView
 from dpo_tui.wizard.previewed import is_shown, refusal
-from dpo_tui.wizard.report_text import Report, report_text, warned_of, warnings_text
+from dpo_tui.wizard.report_text import Report, counts_text, lengths_text, warned_of, warnings_text
 
 PAUSE = 0.5
 """Seconds without a change before the data is read."""
@@ -47,14 +47,17 @@ class Remedy(Button):
 
 
 class DataLook(Vertical):
-    """Shows what became of the rows of the last question; an answer to an older one is nothing to it."""
+    """Shows what became of the rows of the last question; an answer to an older one is nothing to it.
+
+    Warnings come before lengths and pairs, which fill a page: what is wrong with the data is seen without scrolling.
+    """
 
     DEFAULT_CSS = """
     DataLook {
         height: auto; margin-top: 1;
         #report { height: auto; }
-        #warnings { height: auto; margin-top: 1; display: none; }
-        &.-warned #warnings { display: block; }
+        #warnings, #lengths { height: auto; margin-top: 1; display: none; }
+        &.-warned #warnings, &.-measured #lengths { display: block; }
         Button { display: none; margin-top: 1; }
         &.-unsure #map, &.-text #as-chat { display: block; }
     }
@@ -95,9 +98,15 @@ class DataLook(Vertical):
     def compose(self) -> ComposeResult:
         yield Static(id="report")
         yield Remedy(t("data_step.map"), id="map", compact=True)
-        yield PairView()
         yield Static(id="warnings")
         yield Remedy(t("data_step.as_chat"), id="as-chat", compact=True)
+        yield Static(id="lengths")
+        yield PairView()
+
+    @property
+    def warned(self) -> bool:
+        """Whether there is something to know before training on the data."""
+        return self.report is not None and bool(self.report.get("warnings"))
 
     def ask(self, asked: Asked, client: PreviewClient) -> None:
         """Have the rows read, unless they are what was read last; a hub that was away is tried again."""
@@ -184,12 +193,14 @@ class DataLook(Vertical):
         """All that follows from the report, or from the error."""
         report, error = self.report, self.error
         self.set_class(error is not None and error.code in UNSURE, "-unsure")
-        self.set_class(report is not None and bool(report.get("warnings")), "-warned")
+        self.set_class(self.warned, "-warned")
+        self.set_class(report is not None and bool(report.get("lengths")), "-measured")
         self.set_class(report is not None and warned_of(report, TEXT_FOR_CHAT), "-text")
         if error is not None:
             self._say(refusal(error))
         if report is not None:
-            self._say(report_text(report, places=self._places))
+            self._say(counts_text(report, places=self._places))
+            self.query_one("#lengths", Static).update(lengths_text(report))
             self.query_one("#warnings", Static).update(warnings_text(report))
         self._draw_pair(report)
 

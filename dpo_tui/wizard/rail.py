@@ -15,6 +15,7 @@ from engine.sanitize import one_line
 
 _GLYPHS: dict[str, tuple[str, str]] = {
     "fault": ("✗", "$error"),
+    "doubt": ("⚠", "$warning"),
     "current": ("▸", "$accent"),
     "done": ("✓", "$success"),
     "ahead": (" ", "dim"),
@@ -72,11 +73,13 @@ class RailEntry(Static):
 
 
 def state_of(step: Step, index: int, current: int, seen: set[int]) -> str:
-    """`fault`, `current`, `done` or `ahead`; where one is counts for less than what is wrong elsewhere."""
+    """`fault`, `doubt`, `current`, `done` or `ahead`; where one is counts for less than what is wrong elsewhere."""
     if index == current:
         return "current"
     if step.problems():
         return "fault"
+    if step.doubtful:
+        return "doubt"
     return "done" if index in seen and step.settled else "ahead"
 
 
@@ -86,9 +89,9 @@ def title_of(step: Step) -> str:
 
 
 def folded(steps: Sequence[Step], current: int) -> Content:
-    """The rail on one line: where one is, and which steps have something wrong."""
+    """The rail on one line: where one is, and which other steps have something wrong or doubtful."""
     place = t("wizard.place", number=current + 1, count=len(steps), title=title_of(steps[current]))
-    wrong = [title_of(step) for index, step in enumerate(steps) if step.problems() and index != current]
-    return Content.assemble(
-        ("▸ ", "$accent"), (place, "bold"), *((f"   ✗ {title}", "$error") for title in wrong)
-    )
+    others = [(step, state_of(step, index, current, set())) for index, step in enumerate(steps)]
+    marked = [(step, *_GLYPHS[state]) for step, state in others if state in ("fault", "doubt")]
+    marks = [(f"   {glyph} {title_of(step)}", style) for step, glyph, style in marked]
+    return Content.assemble(("▸ ", "$accent"), (place, "bold"), *marks)

@@ -20,10 +20,14 @@ LONGER = 0.05
 Report = Mapping[str, Any]
 
 
-def report_text(report: Report, *, places: bool) -> Content:
-    """The report; with `places` also which rows are meant."""
-    groups = ([*_sources(report), *_counts(report, places)], list(_lengths(report)))
-    return Content("\n\n").join(Content("\n").join(lines) for lines in groups if lines)
+def counts_text(report: Report, *, places: bool) -> Content:
+    """The sources, and what became of their rows; with `places` also which rows are meant."""
+    return Content("\n").join([*_sources(report), *_counts(report, places)])
+
+
+def lengths_text(report: Report) -> Content:
+    """How long the parts of the pairs are; empty where no pair is left."""
+    return Content("\n").join(_lengths(report))
 
 
 def warnings_text(report: Report) -> Content:

@@ -60,6 +60,11 @@ class Step(VerticalScroll, can_focus=False):
         """The word or two that the rail says of it; text that is not ours included, as it is."""
         return ""
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether it has something to look at again that does not keep from starting."""
+        return False
+
     def shown(self) -> None:
         """It is on the screen now: called each time it is entered."""
 

@@ -5,7 +5,7 @@ from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Button
 
 from dpo_tui.preview import PreviewError
-from dpo_tui.text import Language
+from dpo_tui.text import Language, t
 from dpo_tui.widgets.histogram import blocks
 from dpo_tui.widgets.pair_view import PairView
 from dpo_tui.wizard import data_look
@@ -104,6 +104,26 @@ async def test_plain_text_for_a_chat_model_becomes_chat_on_a_key() -> None:
         await pilot.press("f10")
         await wait_for(pilot, lambda: not step.query_one("#as-chat", Button).display)
         assert sources(step)[0]["format"] == "prompt-pairs"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40)])
+async def test_a_warning_stands_under_the_counts_and_marks_the_step(
+    language: Language, size: tuple[int, int]
+) -> None:
+    preview = PlayedPreview(data=report(warnings=[TEXT_FOR_CHAT]))
+    async with at_data(preview, LOCAL, size) as (pilot, step):
+        button = step.query_one("#as-chat", Button)
+        await wait_for(pilot, lambda: button.display and button.region.height)
+        assert pilot.app.screen.region.contains_region(button.region)
+        assert button.region.y < step.query_one("#lengths").region.y
+        assert_sound(pilot.app)
+        await pilot.press("ctrl+n")
+        await wait_for(pilot, lambda: f"⚠ {t('wizard.step.data')}" in frame(pilot.app))
+        preview.answers["data"] = report()
+        await pilot.press("ctrl+p", "f10")
+        await wait_for(pilot, lambda: step.query_one(DataLook).report == report())
+        await pilot.press("ctrl+n")
+        await wait_for(pilot, lambda: f"⚠ {t('wizard.step.data')}" not in frame(pilot.app))
 
 
 async def test_pairs_are_browsed_and_the_later_ones_asked_for() -> None:
