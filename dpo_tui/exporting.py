@@ -16,16 +16,21 @@ from typing import Any
 
 from dpo_tui import clock
 from dpo_tui.export_story import Result, Story, StoryFollower, result_of
+from engine.exits import UsageError
 from engine.launch.local import ENGINE, supervisor_environment
 from engine.process import ProcessId, start_time
 from engine.rundir.events import EventWriter, read_events
 from engine.rundir.files import read_json, write_json, writing
+from engine.rundir.lock import RunLock
 from engine.rundir.paths import RunDir
 
 ANSWERS = 3
 """Questions answered before and after."""
 
-_PROCESS_FILE, _LOG_FILE = "export.json", "export.log"
+_PROCESS_FILE, _LOG_FILE, _LOCK_FILE = "export.json", "export.log", "export.lock"
+_PATIENCE_SECONDS = 5.0
+"""How long another app may take to start an export: then it counts as at work."""
+
 _END_BYTES = 256 * 1024
 _SILENCE_SECONDS = 900.0
 """After which an export that nobody here can look at counts as lost: the largest part writes nothing for long."""
@@ -102,12 +107,15 @@ def start_answers(run: RunDir, folder: Path) -> bool:
 
 
 def _alone(run: RunDir, begin: Callable[[], None]) -> bool:
-    """Whether there was room for it, and it has begun."""
-    with _one_at_a_time:
-        if is_busy(run):
-            return False
-        begin()
-        return True
+    """Whether there was room for it, and it has begun. Another app may ask in the same instant."""
+    try:
+        with _one_at_a_time, RunLock(run.root / _LOCK_FILE, _PATIENCE_SECONDS):
+            if is_busy(run):
+                return False
+            begin()
+            return True
+    except UsageError:  # somebody else holds the lock, and has not let go of it
+        return False
 
 
 def _start(run: RunDir, words: Sequence[str], folder: Path, plan: ExportPlan | None) -> None:

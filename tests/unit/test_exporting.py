@@ -2,7 +2,10 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from dpo_tui.exporting import (
 )
 from engine.export import command
 from engine.rundir.events import EventWriter
+from engine.rundir.lock import RunLock
 from engine.rundir.paths import RunDir
 from tests.fake_export import ANSWERS, COMMAND, PROOF, played, whole_story, write_folder
 from tests.tui.fake_runs import make_run
@@ -262,3 +266,32 @@ def test_events_of_any_shape_are_taken(event: dict[str, Any]) -> None:
     story.take({"type": "stage", "stage": "write", "state": "start", "time": 1.0})
     story.take(event)
     assert story.stages[0].name == "write"
+
+
+def test_of_two_apps_that_start_an_export_in_the_same_instant_one_is_told_that_it_goes_on(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(monkeypatch, wait=True)
+    monkeypatch.setattr(exporting, "_one_at_a_time", nullcontext())  # two apps share no lock of a process
+    both_have_looked, is_busy = threading.Barrier(2), exporting.is_busy
+
+    def looked(run: RunDir) -> bool:
+        busy = is_busy(run)
+        with suppress(threading.BrokenBarrierError):
+            both_have_looked.wait(0.5)
+        return busy
+
+    monkeypatch.setattr(exporting, "is_busy", looked)
+    with ThreadPoolExecutor(2) as apps:
+        begun = list(apps.map(lambda _: start_export(run, plan(run)), range(2)))
+    assert sorted(begun) == [False, True]
+
+
+def test_an_app_that_dies_while_it_starts_an_export_keeps_nobody_from_it(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(monkeypatch, wait=True)
+    monkeypatch.setattr(exporting, "_PATIENCE_SECONDS", 0.1)
+    with RunLock(run.root / "export.lock"):
+        assert start_export(run, plan(run)) is False
+    assert start_export(run, plan(run)) is True
