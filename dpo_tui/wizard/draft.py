@@ -210,10 +210,13 @@ class Draft:
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Write the file whole. Raises FileInTheWay rather than overwrite another, CannotWriteError, and
-        UsageError for a text with a token in it.
+        UsageError for a text with a token in it, or for a run's own config: that is the record of what it trained.
         """
         if any(token_lines(self.text)):
             raise UsageError("draft.token", CREDENTIAL)
+        if (run := run_of_config(Path(os.path.realpath(path)))) is not None:
+            text = f"{path} is the record of the run {run.name}, which stays as it is: save it elsewhere"
+            raise UsageError("draft.run_record", text, path=str(path), run=run.name)
         content = self.text.encode()
         with writing(path):
             target = Path(os.path.realpath(path))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input, Static
 
 from dpo_tui.text import Language
 from dpo_tui.wizard.asking import SaveScreen
@@ -52,6 +53,24 @@ async def test_saving_asks_for_a_place_outside_the_run(config: Path) -> None:
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.screen is app.wizard)
     assert "max_steps = 7" in Path("tuned-2.toml").read_text()
+    assert config.read_bytes() == before
+
+
+async def test_a_run_s_own_config_is_never_saved_over(config: Path, language: Language) -> None:
+    before = config.read_bytes()
+    Path("link.toml").symlink_to(config)
+    async with WizardApp().run_test(size=(80, 24)) as pilot:
+        app = await opened(pilot)
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: isinstance(app.screen, SaveScreen))
+        for typed in (str(config.relative_to(Path.cwd())), "link.toml"):
+            app.screen.query_one(Input).value = typed
+            await pilot.press("enter", "enter")
+            await wait_for(
+                pilot, lambda name=typed: name in str(app.screen.query_one(".hint", Static).content)
+            )
+            assert "tuned" in frame(app)
+            assert isinstance(app.screen, SaveScreen)
     assert config.read_bytes() == before
 
 

@@ -114,6 +114,7 @@ TEXTS: dict[str, str] = {
         "这看起来是一个 Hugging Face token。绝不要把 token 写进文件：它会被复制到运行目录。请用 `hf auth "
         "login` 登录或设置 HF_TOKEN，并吊销这个 token"
     ),
+    "code.draft.run_record": "{path} 是训练 {run} 的记录，不能改动：请保存到别处",
     "code.draft.in_the_way": "{path} 已经存在，而且是另一个文件，或已被他人改动",
     "code.preview.died": "预览进程意外结束",
     "code.preview.failed": "预览出错",
