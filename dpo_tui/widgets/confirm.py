@@ -12,6 +12,7 @@ from textual.widgets.option_list import Option
 from dpo_tui.screens.base import DpoModal
 from dpo_tui.text import t
 from dpo_tui.widgets.plain import plain, plain_line
+from dpo_tui.widgets.plain_input import PlainInput
 
 
 class Confirm(DpoModal[bool]):
@@ -76,7 +77,7 @@ class Ask(DpoModal[str]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(plain_line(self._title), classes="heading")
-            yield Input(placeholder=self._placeholder, compact=True)
+            yield PlainInput(placeholder=self._placeholder, compact=True)
             yield Static(classes="problem")
             if self._before:
                 yield OptionList(*(Option(plain_line(text)) for text in self._before), compact=True)

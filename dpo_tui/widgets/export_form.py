@@ -21,6 +21,7 @@ from dpo_tui.metrics.numbers import short
 from dpo_tui.text import t
 from dpo_tui.widgets.choice import Choice
 from dpo_tui.widgets.plain import plain
+from dpo_tui.widgets.plain_input import PlainInput
 from dpo_tui.widgets.run_detail import short_path
 from engine.config.checks import is_repo_id
 from engine.config.local import expanded
@@ -78,7 +79,9 @@ class HubRows(Vertical):
     def compose(self) -> ComposeResult:
         words = [(where, t(f"export.hub.{where}")) for where in self._choices]
         yield Row(t("export.row.hub"), Choice(words, self._where))
-        yield Row(t("export.row.repo"), Input(self._repo, placeholder="me/name", compact=True), id="repo-row")
+        yield Row(
+            t("export.row.repo"), PlainInput(self._repo, placeholder="me/name", compact=True), id="repo-row"
+        )
         yield Static(plain(t("export.login.asking")), id="login")
 
     def on_mount(self) -> None:
@@ -170,7 +173,9 @@ class ExportForm(Vertical):
             )
         yield Row(t("export.row.dtype"), Choice([(name, name) for name in DTYPES], facts.dtype), id="dtype")
         yield Row(
-            t("export.row.folder"), Input(short_path(facts.to), compact=True, id="folder-input"), id="folder"
+            t("export.row.folder"),
+            PlainInput(short_path(facts.to), compact=True, id="folder-input"),
+            id="folder",
         )
         yield Static(classes="problem")
         where: Where = "keep" if facts.push is None else "private" if facts.private else "public"

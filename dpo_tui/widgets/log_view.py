@@ -20,6 +20,7 @@ from dpo_tui.run_story import RunStory
 from dpo_tui.text import t
 from dpo_tui.widgets.log_lines import LogLines
 from dpo_tui.widgets.plain import plain_line
+from dpo_tui.widgets.plain_input import PlainInput
 from engine.rundir.paths import RunDir
 
 POLL_SECONDS = 0.1
@@ -84,7 +85,7 @@ class LogView(Vertical):
             yield Static(id="log-name")
             yield Static(id="log-place")
         yield LogLines(self._log)
-        yield Input(placeholder=t("log.find"), compact=True)
+        yield PlainInput(placeholder=t("log.find"), compact=True)
 
     @property
     def lines(self) -> LogLines:

@@ -1,16 +1,23 @@
 """An input with anybody's text: nothing of it steers the terminal, and the cursor is where it is drawn."""
 
+import ast
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
+from textual.widgets import Input
 
+import dpo_tui
+from dpo_tui.widgets.confirm import Ask
+from dpo_tui.widgets.log_view import LogView
 from dpo_tui.widgets.plain_input import PlainInput
+from engine.rundir.paths import RunDir
 from engine.sanitize import one_line, same_length
-from tests.tui.driving import frame
+from tests.tui.driving import frame, wait_for
 
 ODD = "a\x1b[2J\x00\u202eé中\t\n\x7f\x9b\u200bz"
 DRAWN = "a␛[2J␀␦é中␉␊␡␦␦z"
@@ -67,6 +74,36 @@ async def test_what_is_pasted_is_drawn_so_too() -> None:
         field.insert_text_at_cursor("x\x1b]0;title\x07")
         await pilot.pause()
         assert frame(pilot.app).split("\n")[0].rstrip() == "x␛]0;title␇"
+
+
+async def test_what_is_pasted_into_a_question_or_a_search_is_drawn_so_too(tmp_path: Path) -> None:
+    class Both(App[None]):
+        """A log with its search, and a question over it."""
+
+        def compose(self) -> ComposeResult:
+            yield LogView(RunDir(tmp_path))
+
+        def on_mount(self) -> None:
+            self.push_screen(Ask("Which?", [], lambda _: ""))
+
+    async with Both().run_test(size=(80, 24)) as pilot:
+        await wait_for(pilot, lambda: pilot.app.screen.query(Input))
+        pilot.app.screen.query_one(Input).insert_text_at_cursor("x\x1b]0;title\x07")
+        await wait_for(pilot, lambda: "x␛]0;title␇" in frame(pilot.app))
+        await pilot.press("escape")
+        pilot.app.query_one(LogView).action_find()
+        pilot.app.query_one(LogView).query_one(Input).insert_text_at_cursor("y\x1b[2J")
+        await wait_for(pilot, lambda: "y␛[2J" in frame(pilot.app))
+
+
+def test_the_app_has_no_other_input() -> None:
+    made = {
+        f"{path.name}:{node.lineno}"
+        for path in Path(dpo_tui.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Input"
+    }
+    assert not made
 
 
 def cursor_of(pilot: Pilot[Any], field: PlainInput) -> int:
