@@ -20,6 +20,7 @@ from textual.widgets import Input
 
 from dpo_tui.app import DpoApp
 from dpo_tui.runs import effective_state
+from dpo_tui.screens.export import ExportScreen
 from dpo_tui.settings import Recents, Settings
 from engine.rundir.control import Control
 from engine.rundir.paths import RunDir
@@ -61,6 +62,7 @@ def main() -> None:
         finally:
             Control(RunDir(work / "runs" / live).control_dir).request_stop()
             wait(lambda: effective_state(RunDir(work / "runs" / live)).final)
+        asyncio.run(draw("export-answers", app(work / "runs", run=work / "runs" / ended[0]), export))
 
 
 def train(name: str, *, detach: bool = False) -> None:
@@ -81,7 +83,7 @@ def draw_first_start(work: Path) -> None:
 
 async def draw_all(runs: Path, live: str) -> None:
     """Each screen from the real app."""
-    wait(lambda: effective_state(RunDir(runs / live)).step >= 12)
+    wait(lambda: effective_state(RunDir(runs / live)).step >= 19)  # between two saves
     done = runs / next(iter(TRAINED))
     await draw("home", app(runs), settled)
     await draw("monitor", app(runs, run=runs / live), settled)
@@ -152,6 +154,22 @@ async def compare(pilot: Pilot[int]) -> None:
     """The two runs that have ended, marked and laid over each other."""
     await pilot.pause(2.0)
     await pilot.press("down", "space", "down", "space", "c")
+    await settled(pilot)
+
+
+async def export(pilot: Pilot[int]) -> None:
+    """The model written and verified, and what both say to the same question; nothing trains beside it."""
+    await pilot.pause(2.0)
+    await pilot.press("e")
+    await settled(pilot)
+    await pilot.press("enter")
+    screen = pilot.app.screen
+    assert isinstance(screen, ExportScreen)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not screen.follower.story.end:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the export does not come to its end")
+        await pilot.pause(0.5)
     await settled(pilot)
 
 
