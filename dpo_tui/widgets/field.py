@@ -40,6 +40,7 @@ class Field(Vertical):
         &.-focused .label { color: $accent; }
         &.-focused .help { display: block; }
         &.-default Input { color: $text-muted; }
+        &.-noted .help { display: block; }
         &.-fault .help { display: block; color: $error; }
         &.-fault .label { color: $error; }
     }
@@ -103,7 +104,7 @@ class Field(Vertical):
 
         Nobody's hand is forced: keys that were typed and not heard of yet stay, and so does an input just emptied.
         """
-        value = self.draft.get(self.key)
+        value = self.draft.in_force(self.key)
         if self._as_words:
             choice = self.query_one(Choice)
             choice.value = shown(value)
@@ -135,7 +136,7 @@ class Field(Vertical):
             return
         self.draft.unset(self.key)
         if not self._as_words:
-            self._write(shown(self.draft.get(self.key)))
+            self._write(shown(self.draft.in_force(self.key)))
         self._changed()
 
     @on(Input.Changed)
@@ -144,7 +145,7 @@ class Field(Vertical):
         event.stop()
         self._heard = event.input.value
         put_back = self._put_back() if self._heard.strip() else False
-        if put_back or typed(self.key, self._heard) != self.draft.get(self.key):
+        if put_back or typed(self.key, self._heard) != self.draft.in_force(self.key):
             before = self.draft.text
             self.draft.enter(self.key, self._heard)
             self._emptied = None if self._heard.strip() else (before, self.draft.text)
@@ -172,12 +173,14 @@ class Field(Vertical):
         self.post_message(self.Changed(self))
 
     def _tell(self) -> None:
-        """The line below: the help, or what is wrong."""
-        fault = self.draft.fault_at(self.key)
+        """The line below: the help, what is wrong, or why another value counts than the config's."""
+        fault, own = self.draft.fault_at(self.key), self.draft.get(self.key)
+        noted = fault is None and self.draft.in_force(self.key) != own
         self.set_class(fault is not None, "-fault")
-        self.set_class(not self.draft.given(self.key), "-default")
+        self.set_class(noted, "-noted")
+        self.set_class(not self.draft.given(self.key) and not noted, "-default")
         line = field_help(self._path) if fault is None else f"✗ {fault_text(fault)}"
-        self.query_one(".help", Static).update(plain(line))
+        self.query_one(".help", Static).update(plain(t("field.runs_given", dir=own) if noted else line))
 
     def _words(self) -> list[tuple[str, str]]:
         if self._kind.name == "switch":

@@ -113,6 +113,10 @@ class Draft:
         value = value_at(self._values, key)
         return default_of(key) if value is None else deepcopy(value)
 
+    def in_force(self, key: str) -> Any:
+        """The value that a start would use: a directory of all runs from outside stands in for the config's."""
+        return str(self.runs_dir) if key == "run.dir" and self.runs_dir is not None else self.get(key)
+
     def given(self, key: str) -> bool:
         """Whether the text has this key."""
         return value_at(self._values, key) is not None
@@ -154,8 +158,10 @@ class Draft:
     def enter(self, key: str, text: str) -> Fault | None:
         """Take over what was typed, right or wrong, and say what is wrong with it.
 
-        The default, typed where the key is left out, changes nothing.
+        The default, typed where the key is left out, changes nothing. A directory typed wins over one from outside.
         """
+        if key == "run.dir":
+            self._wanted_dir = None
         value = typed(key, text)
         if self.given(key) or not same(default_of(key), value):
             self.set(key, value)

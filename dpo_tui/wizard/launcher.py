@@ -76,6 +76,11 @@ class LauncherStep(Step):
         self.refresh_from_draft()
         self._look()
 
+    def shown(self) -> None:
+        """Look again for GPUs that could not be counted."""
+        if self.machine is not None and self.machine.unknown:
+            self._look()
+
     def summary(self) -> str:
         """Where it trains."""
         launcher = LAUNCHERS.get(str(self.draft.get("launch.launcher")))
@@ -87,7 +92,7 @@ class LauncherStep(Step):
         for box in self.query(".of-launcher"):
             box.display = box.name == self.draft.get("launch.launcher")
 
-    @work(thread=True, exit_on_error=False)
+    @work(thread=True, exclusive=True, group="machine", exit_on_error=False)
     def _look(self) -> None:
         seen = machine.look()
         if not get_current_worker().is_cancelled:
@@ -108,4 +113,6 @@ def machine_text(seen: Machine) -> Content:
     lines = [
         f"{many} × {one_line(name)}  {quantities.size(memory)}" for (name, memory), many in kinds.items()
     ]
+    if seen.unknown:
+        lines = [f"⚠ {t('wizard.machine.unknown', why=one_line(seen.unknown))}"]
     return Content("\n".join([*(lines or [t("wizard.launcher.no_gpu")]), words]))

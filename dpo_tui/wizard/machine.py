@@ -1,9 +1,14 @@
 """What this machine has to train with: cores, memory, GPUs."""
 
 import os
+import threading
 from dataclasses import dataclass
 
 from dpo_tui import host
+from dpo_tui.text import t
+
+PATIENCE = 10.0
+"""Seconds within which the driver has to answer: one that hangs does so for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +26,33 @@ class Machine:
     cores: int
     memory: int
     gpus: tuple[Gpu, ...] = ()
+    unknown: str = ""
+    """Why the GPUs could not be counted, in words; empty where they were."""
 
 
 def look() -> Machine:
-    """Ask the system and the NVIDIA driver: takes up to a second, so in a thread."""
+    """Ask the system and the NVIDIA driver: takes up to a second, `PATIENCE` at most, so in a thread."""
     import psutil
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Machine(cores, psutil.virtual_memory().total, tuple(_gpus()))
+    gpus, unknown = _asked()
+    return Machine(cores, psutil.virtual_memory().total, gpus, unknown)
+
+
+def _asked() -> tuple[tuple[Gpu, ...], str]:
+    """The GPUs, or why they are not known. A thread that the driver never lets go does not keep the app alive."""
+    answers: list[tuple[tuple[Gpu, ...], str]] = []
+
+    def ask() -> None:
+        try:
+            answers.append((tuple(_gpus()), ""))
+        except Exception as error:  # a driver fails in many ways
+            answers.append(((), str(error) or type(error).__name__))
+
+    thread = threading.Thread(target=ask, name="gpus", daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return answers[0] if answers else ((), t("wizard.machine.silent", seconds=f"{PATIENCE:g}"))
 
 
 def _gpus() -> list[Gpu]:

@@ -133,7 +133,9 @@ def devices(config: Config, facts: Facts) -> Iterator[Check]:
         return
     asked, found = config.launch.devices, len(facts.machine.gpus)
     params = {"asked": asked, "found": found, "cores": facts.machine.cores}
-    if found == 0:
+    if facts.machine.unknown:
+        yield Check("gpus", "warn", {"why": facts.machine.unknown})
+    elif found == 0:
         yield Check("cpu", "ok" if asked == 1 else "warn", params, at="launch.devices")
     elif asked > found:
         yield Check("devices", "bad", params, {"launch.devices": found}, "launch.devices")

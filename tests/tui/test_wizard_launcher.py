@@ -1,10 +1,14 @@
 """The fourth step: this machine, the launchers there are, the run, and what becomes of the model."""
 
+import threading
+
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from dpo_tui.text import Language
+from dpo_tui import host
+from dpo_tui.text import Language, t
 from dpo_tui.widgets.field import Field
+from dpo_tui.wizard import machine
 from dpo_tui.wizard.kinds import kind_of, leaf_keys
 from dpo_tui.wizard.launcher import LAUNCHERS, machine_text
 from dpo_tui.wizard.machine import Gpu, Machine, look
@@ -34,6 +38,36 @@ async def test_a_machine_without_a_gpu_says_that_it_trains_on_the_cpu(
         app = await opened(pilot)
         await pilot.press(*["ctrl+n"] * 3)
         await wait_for(pilot, lambda: "it trains on the CPU" in frame(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_driver_that_never_answers_is_given_up_and_asked_again_later(
+    size: tuple[int, int], language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(machine, "PATIENCE", 0.05)
+    monkeypatch.setattr(host, "gpus", lambda: answered.wait(60) and ())
+    async with WizardApp().run_test(size=size) as pilot:
+        app = await opened(pilot)
+        await pilot.press(*["ctrl+n"] * 3)
+        await wait_for(pilot, lambda: "0.05" in frame(app))
+        assert_sound(app)
+        await pilot.press("ctrl+n")
+        await wait_for(pilot, lambda: "0.05" in frame(app))
+        answered.set()
+        await pilot.press("ctrl+p")
+        await wait_for(pilot, lambda: t("wizard.launcher.no_gpu") in frame(app))
+
+
+async def test_a_driver_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> tuple[host.Gpu, ...]:
+        raise RuntimeError("version mismatch")
+
+    monkeypatch.setattr(host, "gpus", fails)
+    async with WizardApp().run_test(size=(120, 40)) as pilot:
+        app = await opened(pilot)
+        await pilot.press(*["ctrl+n"] * 3)
+        await wait_for(pilot, lambda: "could not be counted: version mismatch" in frame(app))
 
 
 async def test_every_key_of_the_launch_table_is_a_field(monkeypatch: pytest.MonkeyPatch) -> None:

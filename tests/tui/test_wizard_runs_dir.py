@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.widgets import Input
 from typer.testing import CliRunner
 
 from dpo_tui import app as app_module
 from dpo_tui import cli, start_app
+from dpo_tui.text import Language
+from dpo_tui.widgets.field import Field
 from dpo_tui.wizard.draft import Draft
 from dpo_tui.wizard.naming import in_directory, run_root
-from tests.tui.driving import frame, wait_for
-from tests.tui.wizard_app import WizardApp, at_review, ended_with, stand_still
+from tests.tui.driving import SIZES, frame, wait_for
+from tests.tui.wizard_app import WizardApp, at_review, ended_with, opened, stand_still
 
 MINE = """\
 [run]
@@ -46,6 +49,26 @@ async def test_the_directory_given_decides(given: bool, where: str, quiet_home: 
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.monitored == [quiet_home / where / "my"])
     assert (quiet_home / "my.toml").read_text() == MINE
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_field_shows_the_directory_that_counts_and_why(
+    size: tuple[int, int], language: Language, quiet_home: Path
+) -> None:
+    app = WizardApp(Path("my.toml"), quiet_home / "wanted", runs_given=True)
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot)
+        await pilot.press(*["ctrl+n"] * 3)
+        await wait_for(pilot, lambda: app.step.step_id == "launcher")
+        field = next(one for one in app.step.query(Field) if one.key == "run.dir")
+        field.focus_value()
+        assert field.query_one(Input).value == str(quiet_home / "wanted")
+        await wait_for(pilot, lambda: "--runs" in frame(app))
+        assert not app.wizard.draft.changed
+        await pilot.press("end", "ctrl+u", *"mine")
+        await wait_for(pilot, lambda: run_root(app.wizard.draft) == quiet_home / "mine" / "my")
+        assert field.query_one(Input).value == "mine"
+        await wait_for(pilot, lambda: "--runs" not in frame(app))
 
 
 def test_a_directory_typed_in_the_wizard_decides_over_both(quiet_home: Path) -> None:
