@@ -3,7 +3,8 @@
 A model computes projections and rotary embeddings as always and hands over q, k, v of the whole pack; the pack's
 segments come along as the keyword `pack_segments`. No model is patched. Back ends with one meaning:
 
-* `segments`: torch's scaled dot product attention, one call a segment (CPU, and any device without the next)
+* `native`: the CPU's own kernel, in C++ (bf16 on processors with AVX-512 BF16)
+* `segments`: torch's scaled dot product attention, one call a segment (any device without the others)
 * `varlen`: torch's variable-length flash attention, one call a layer (CUDA, bf16 or fp16)
 * `dense`: one masked softmax over the pack, in fp32: the meaning itself, for tests
 """
@@ -17,7 +18,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 
-from engine.layout import Segment, varlen_index
+from engine.kernels import cpu_attention
+from engine.kernels.cpu_attention import segment_attention
+from engine.layout import Segment, SegmentTable, varlen_index
 
 NAME = "dpo_pairs"
 KNOWN_LAYERS = {"full_attention", "sliding_attention"}
@@ -32,7 +35,7 @@ def pair_attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
-    pack_segments: tuple[Segment, ...] | None = None,
+    pack_segments: SegmentTable | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attention within the segments of a pack.
@@ -43,10 +46,20 @@ def pair_attention(
     assert dropout == 0.0
     assert not any(kwargs.get(name) is not None for name in ("s_aux", "softcap"))
     if pack_segments is None:
-        pack_segments = (Segment(0, query.shape[2]),)
+        pack_segments = SegmentTable((Segment(0, query.shape[2]),))
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    if pack_segments.native:
+        return segment_attention(query, key, value, pack_segments.bounds, scale, sliding_window or 0)[0], None
+    return _by_torch(query, key, value, pack_segments, scale, sliding_window), None
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _by_torch(
+    query: Tensor, key: Tensor, value: Tensor, table: SegmentTable, scale: float, window: int | None
+) -> Tensor:
+    """What depends on every single length of a pack, and so is never compiled."""
     attend = _varlen if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16) else _segments
-    return attend(query, key, value, pack_segments, scale, sliding_window), None
+    return attend(query, key, value, table.segments, scale, window)
 
 
 def _segments(
@@ -131,6 +144,15 @@ def dense_attention(
 
 
 AttentionInterface.register(NAME, pair_attention)
+
+
+def runs_native(model: PreTrainedModel) -> bool:
+    """Whether the CPU's own kernel serves this model here."""
+    if model.device.type != "cpu" or model.dtype != torch.bfloat16:
+        return False
+    config = model.config.get_text_config()
+    dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return dim in cpu_attention.DIMS and cpu_attention.problem() is None
 
 
 def refusal(model: PreTrainedModel) -> str | None:

@@ -31,11 +31,11 @@ def total(accelerator: Accelerator, values: Tensor) -> Tensor:
     return out
 
 
-def numerics(dtype: torch.dtype, mode: str) -> str:
+def numerics(dtype: torch.dtype, policy: str) -> str:
     """All that decides how the same weights and tokens round: two equal strings mean comparable log-probabilities."""
     if torch.cuda.is_available():
         unit = torch.cuda.get_device_name()
     else:
         unit = f"{torch.backends.cpu.get_cpu_capability()} x {torch.get_num_threads()}"
     programs = " ".join(f"{name} {version(name)}" for name in ("dpo-tui", "transformers", "torch"))
-    return f"{dtype} rounding {rounding.VERSION} {mode} {programs} {unit}"
+    return f"{dtype} rounding {rounding.VERSION} {policy} {programs} {unit}"

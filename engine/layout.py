@@ -35,6 +35,20 @@ class Segment:
         return self.stop - self.start
 
 
+class SegmentTable:
+    """The segments of a pack as attention takes them: by name and as a table.
+
+    Two tables are never equal, so that code compiled for one pack depends on nothing that the next one has otherwise.
+    """
+
+    def __init__(self, segments: Sequence[Segment], native: bool = False) -> None:
+        """`native` says that the CPU's own kernel is to be used."""
+        self.segments = tuple(segments)
+        self.native = native
+        rows = [(s.start, s.stop, s.prefix, s.shared) for s in self.segments]
+        self.bounds = torch.tensor(rows, dtype=torch.int64).reshape(-1, 4)  # [S, 4] on the CPU
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackLayout:
     """One forward pass. T input tokens, N scored rows, 2B sequences (chosen at 2i, rejected at 2i + 1)."""
@@ -45,7 +59,11 @@ class PackLayout:
     targets: Tensor  # [N] token predicted
     lengths: Tensor  # [2B] scored tokens of each sequence, fp32
     counts: tuple[int, ...]  # `lengths` as numbers
-    segments: tuple[Segment, ...]
+    table: SegmentTable
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        return self.table.segments
 
     @property
     def tokens(self) -> int:
@@ -60,18 +78,18 @@ class PackLayout:
             targets=self.targets.to(device),
             lengths=self.lengths.to(device),
             counts=self.counts,
-            segments=self.segments,
+            table=self.table,
         )
 
 
-def lay_out(pairs: Sequence[Pair], share_prefix: bool = True) -> PackLayout:
+def lay_out(pairs: Sequence[Pair], share_prefix: bool = True, native: bool = False) -> PackLayout:
     """Build the pack of `pairs`, sharing each pair's common prefix unless told not to."""
     builder = _Builder()
     for pair in pairs:
         shared = common_prefix(pair.chosen[:-1], pair.rejected[:-1]) if share_prefix else 0
         trunk = builder.add(pair.chosen, pair.chosen_start, prefix=0, shared=0)
         builder.add(pair.rejected, pair.rejected_start, prefix=trunk, shared=shared)
-    return builder.finish()
+    return builder.finish(native)
 
 
 class _Builder:
@@ -100,7 +118,7 @@ class _Builder:
         self.targets.append(ids[start:])
         return begin
 
-    def finish(self) -> PackLayout:
+    def finish(self, native: bool) -> PackLayout:
         lengths = [len(targets) for targets in self.targets]
         return PackLayout(
             input_ids=_tensor(self.ids)[None],
@@ -109,7 +127,7 @@ class _Builder:
             targets=_tensor(self.targets),
             lengths=torch.tensor(lengths, dtype=torch.float32),
             counts=tuple(lengths),
-            segments=tuple(self.segments),
+            table=SegmentTable(self.segments, native),
         )
 
 

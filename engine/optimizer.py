@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.config.schema import Optimizer
+from engine.kernels.update import BETAS, EPSILON, Trained, update
 from engine.rounding import to_dtype
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -57,8 +58,11 @@ class MasterWeights:
         """`masters` are what `split_precision` returned for `parameters`."""
         self.weights = dict(masters)
         self.settings = settings
+        self.compiled = False
         self._copies = {name: p for name, p in parameters.items() if p is not self.weights[name]}
-        self._adamw = torch.optim.AdamW(self._groups(), lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
+        self._first: dict[str, Tensor] = {}
+        self._scale = 1.0
+        self._adamw = torch.optim.AdamW(self._groups(), lr=0.0, betas=BETAS, eps=EPSILON, fused=True)
 
     def _groups(self) -> list[dict[str, object]]:
         """Weight decay for matrices, none for norms and biases."""
@@ -67,42 +71,103 @@ class MasterWeights:
         groups = ((matrices, self.settings.weight_decay), (vectors, 0.0))
         return [{"params": params, "weight_decay": decay} for params, decay in groups if params]
 
+    # Gradients
+
     def take_gradients(self) -> None:
-        """Move the gradients of the pack just done out of the model, onto the fp32 sum of the step."""
+        """Move the gradients of the pack just done out of the model, onto the fp32 sum of the step.
+
+        Those of the first pack wait in the model's type: in a step of one pack they are never copied.
+        """
         for name, copy in self._copies.items():
             if copy.grad is None:
                 continue
             weight = self.weights[name]
-            if weight.grad is None:
-                weight.grad = copy.grad.float()
+            if weight.grad is None and name not in self._first:
+                self._first[name] = copy.grad
             else:
+                self._widen(name)
+                assert weight.grad is not None
                 weight.grad += copy.grad
             copy.grad = None
+
+    def _widen(self, name: str) -> None:
+        """Make the sum of a parameter fp32."""
+        if name in self._first:
+            self.weights[name].grad = self._first.pop(name).float()
 
     def drop_gradients(self) -> None:
         """Forget the gradients of a step that will not be taken."""
         self._adamw.zero_grad(set_to_none=True)
+        self._first.clear()
         for copy in self._copies.values():
             copy.grad = None
 
     def clip(self) -> float:
-        """Scale the gradients to `max_grad_norm`; returns their L2 norm before."""
+        """Bound the gradients to `max_grad_norm` in the coming update; returns their L2 norm before."""
+        grads = [self._grad(name) for name in self.weights]
+        norms = [torch.linalg.vector_norm(g, dtype=torch.float32) for g in grads if g is not None]
+        norm = float(torch.linalg.vector_norm(torch.stack(norms))) if norms else 0.0
         limit = self.settings.max_grad_norm or math.inf
-        return float(nn.utils.clip_grad_norm_(self.weights.values(), limit))
+        self._scale = min(1.0, limit / (norm + 1e-6))
+        return norm
+
+    def _grad(self, name: str) -> Tensor | None:
+        return self._first.get(name, self.weights[name].grad)
+
+    # The update
 
     def step(self, rate: float) -> None:
         """One AdamW update at learning rate `rate`, then the model's copies are written."""
+        if self.compiled:
+            self._step_compiled(rate)
+        else:
+            self._step_by_torch(rate)
+        self.drop_gradients()
+
+    def _step_by_torch(self, rate: float) -> None:
+        for name, weight in self.weights.items():
+            self._widen(name)
+            if weight.grad is not None and self._scale < 1:
+                weight.grad *= self._scale
         for group in self._adamw.param_groups:
             group["lr"] = rate
         self._adamw.step()
-        self.drop_gradients()
         self.write_model()
+
+    @torch.no_grad()
+    def _step_compiled(self, rate: float) -> None:
+        """All of it in one pass a parameter, model copy included."""
+        decays = {id(w): g["weight_decay"] for g in self._adamw.param_groups for w in g["params"]}
+        for name, weight in self.weights.items():
+            grad = self._grad(name)
+            if grad is None:
+                continue
+            state = self._state(weight)
+            state["step"] += 1
+            trained = Trained(
+                weight=weight.detach(),
+                average=state["exp_avg"],
+                square=state["exp_avg_sq"],
+                grad=grad.contiguous(),
+                copy=self._copies[name].detach() if name in self._copies else None,
+            )
+            update(trained, step=int(state["step"]), rate=rate, decay=decays[id(weight)], scale=self._scale)
+
+    def _state(self, weight: Tensor) -> dict[str, Tensor]:
+        """AdamW's own state of a parameter, made where there is none yet."""
+        state: dict[str, Tensor] = self._adamw.state[weight]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32)
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(weight), torch.zeros_like(weight)
+        return state
 
     @torch.no_grad()
     def write_model(self) -> None:
         """Round the fp32 weights into the model."""
         for name, copy in self._copies.items():
             copy.copy_(to_dtype(self.weights[name], copy.dtype))
+
+    # Checkpoints
 
     def state(self) -> dict[str, Tensor]:
         """The AdamW moments as flat tensors: `<parameter>.exp_avg`, `.exp_avg_sq` and `.step`."""

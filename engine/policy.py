@@ -21,8 +21,8 @@ from transformers import PreTrainedModel
 
 from engine import attention
 from engine.data.prepared.pairs import Pair
-from engine.kernels.fold import EagerFold, Fold
-from engine.kernels.head import LogprobHead, fuse_head, logit_shape
+from engine.kernels.fold import Fold
+from engine.kernels.head import LogprobHead, default_fold, fuse_head, logit_shape
 from engine.kernels.logprob import HeadOptions, fused_logprob
 from engine.layout import PackLayout, lay_out
 from engine.models.adapters import adapter_disabled
@@ -37,10 +37,11 @@ class Policy(nn.Module):
         """`model` is a transformers causal LM, or a peft model around one; `fold` is the head's back end."""
         super().__init__()
         self.model = model
-        self.options = HeadOptions(shape=logit_shape(self.base), fold=fold or EagerFold())
-        fuse_head(self.base, self.options)
+        self.compiled = False
+        self.use_fold(fold)
         self.mode: Mode = mode
-        self.native_attention: str = self.base.config._attn_implementation or "eager"
+        self.native = attention.runs_native(self.base)
+        self.own_attention: str = self.base.config._attn_implementation or "eager"
         self.use_mode(mode)
 
     @property
@@ -58,11 +59,23 @@ class Policy(nn.Module):
     def use_mode(self, mode: Mode) -> None:
         """Switch the attention the model runs on."""
         self.mode = mode
-        self.base.set_attn_implementation(self.native_attention if mode == "single" else attention.NAME)
+        self.base.set_attn_implementation(self.own_attention if mode == "single" else attention.NAME)
+
+    def use_fold(self, fold: Fold | None) -> None:
+        """Compute the head by `fold`, or by the best back end of the device that needs no compiling."""
+        fold = fold or default_fold(self.base.device)
+        self.options = HeadOptions(shape=logit_shape(self.base), fold=fold)
+        fuse_head(self.base, self.options)
+
+    @property
+    def numerics(self) -> str:
+        """The part of this policy in how results round."""
+        parts = (self.mode, "native attention" if self.native else "", "compiled" if self.compiled else "")
+        return " ".join(part for part in parts if part)
 
     def lay_out(self, pairs: Sequence[Pair]) -> PackLayout:
         """The pack this policy wants for `pairs`, on its device."""
-        return lay_out(pairs, self.shares_prefix).to(self.base.device)
+        return lay_out(pairs, self.shares_prefix, self.native).to(self.base.device)
 
     def forward(self, pack: PackLayout) -> Tensor:
         """fp32 [2B]: summed log-probability of each completion, chosen at 2i and rejected at 2i + 1."""
@@ -74,7 +87,7 @@ class Policy(nn.Module):
 
     def _packed(self, pack: PackLayout) -> Tensor:
         """[N] log-probabilities of the targets, only their rows going through the head."""
-        hidden = self._hidden(pack.input_ids, position_ids=pack.position_ids, pack_segments=pack.segments)
+        hidden = self._hidden(pack.input_ids, position_ids=pack.position_ids, pack_segments=pack.table)
         return self._head(hidden.index_select(0, pack.rows), pack.targets)
 
     def _hidden(self, input_ids: Tensor, **kwargs: object) -> Tensor:

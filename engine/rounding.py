@@ -16,7 +16,8 @@ DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch
 """The types of weights by their names in a config."""
 
 VERSION = 1  # of the thresholds: other ones are other numerics
-_PERIOD = 1 << 16  # one threshold for each value of the 16 bits that bf16 drops
+PERIOD = 1 << 16
+"""One threshold for each value of the 16 bits that bf16 drops; then they start anew."""
 
 
 def to_dtype(weight: Tensor, dtype: torch.dtype) -> Tensor:
@@ -29,16 +30,16 @@ def to_dtype(weight: Tensor, dtype: torch.dtype) -> Tensor:
 def to_bfloat16(weight: Tensor) -> Tensor:
     """Round fp32 to bf16, each weight at its own threshold: the same for the same position, on any device."""
     bits = weight.detach().contiguous().view(torch.int32).flatten()
-    thresholds = _thresholds(bits.device)
-    whole = bits.numel() // _PERIOD * _PERIOD
+    raise_by = thresholds(bits.device)
+    whole = bits.numel() // PERIOD * PERIOD
     raised = torch.empty_like(bits)
-    torch.add(bits[:whole].view(-1, _PERIOD), thresholds, out=raised[:whole].view(-1, _PERIOD))
-    torch.add(bits[whole:], thresholds[: bits.numel() - whole], out=raised[whole:])
+    torch.add(bits[:whole].view(-1, PERIOD), raise_by, out=raised[:whole].view(-1, PERIOD))
+    torch.add(bits[whole:], raise_by[: bits.numel() - whole], out=raised[whole:])
     return raised.bitwise_right_shift_(16).to(torch.int16).view(torch.bfloat16).view(weight.shape)
 
 
 @lru_cache
-def _thresholds(device: torch.device) -> Tensor:
+def thresholds(device: torch.device) -> Tensor:
     """[65536] int32: what is added to the bits of a weight before the lower half of them is dropped."""
-    order = torch.randperm(_PERIOD, generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(PERIOD, generator=torch.Generator().manual_seed(0))
     return order.to(device=device, dtype=torch.int32)

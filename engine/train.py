@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from engine.checkpoint import Identity
+from engine.compiled import compile_policy, wanted
 from engine.config.load import config_digest, load_config
 from engine.config.schema import Config
 from engine.data.prepare import prepare
@@ -152,7 +153,23 @@ def build(
     weights = MasterWeights(trained, masters, config.optimizer)
     train_set = PairSet.of(prepared.train, policy.shares_prefix)
     eval_set = PairSet.of(prepared.eval, policy.shares_prefix) if prepared.eval else None
-    return Trainer(config, policy, weights, accelerator, train_set, eval_set, events, control), loaded
+    trainer = Trainer(config, policy, weights, accelerator, train_set, eval_set, events, control)
+    compile_where_it_pays(trainer, longest_of(prepared))
+    return trainer, loaded
+
+
+def compile_where_it_pays(trainer: Trainer, pair: Pair) -> None:
+    """Compile the policy and the update, or say why not; the run is the same either way, but for its speed."""
+    policy, events = trainer.policy, trainer.events
+    device, size = policy.base.device.type, sum(p.numel() for p in policy.parameters())
+    if policy.mode == "single" or not wanted(trainer.config, size, trainer.tokens_in_all, device):
+        return
+    events.phase("compile", "start")
+    reason = compile_policy(policy, pair)
+    trainer.weights.compiled = policy.compiled and device == "cpu"
+    if reason:
+        events.warning("compile.fallback", f"nothing is compiled: {reason}", reason=reason)
+    events.phase("compile", "end")
 
 
 def enable_checkpointing(loaded: LoadedModel) -> None:
@@ -201,7 +218,7 @@ def longest_of(prepared: Prepared, among: int = 64) -> Pair:
 def fill_references(trainer: Trainer, loaded: LoadedModel) -> ReferenceCache:
     """Reference log-probabilities of every pair to be visited, while the weights are still the reference's."""
     policy = trainer.policy
-    cache = ReferenceCache(cache_folder(loaded.fingerprint, numerics(policy.base.dtype, policy.mode)))
+    cache = ReferenceCache(cache_folder(loaded.fingerprint, numerics(policy.base.dtype, policy.numerics)))
     trainer.events.phase("reference", "start")
     cache.load()
     trainer.fill_references(cache)

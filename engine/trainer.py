@@ -92,6 +92,11 @@ class Trainer:
         world, size = self.accelerator.num_processes, self.config.train.tokens_per_pack
         return plan_step(self.schedule, self.train.tokens, step, world, size)
 
+    @property
+    def tokens_in_all(self) -> float:
+        """Input tokens of the whole training, about."""
+        return float(self.train.tokens.mean()) * self.config.train.pairs_per_step * self.schedule.total_steps
+
     def raise_if_stopped(self) -> None:
         """Between two packs: raise StopRequested if somebody asked."""
         if self.control.stop_requested():

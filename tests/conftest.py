@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -8,8 +9,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are tiny: a second t
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TRITON_INTERPRET", "1")  # CUDA kernels on a CPU; read when they are imported
 
-import pytest
-from hypothesis import settings
+BUILT = Path(tempfile.gettempdir()) / f"dpo-tui-tests-{os.getuid()}"
+"""What tests compile, once for all of them: the same source gives the same code."""
+os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(BUILT / "inductor"))
+
+import pytest  # noqa: E402  (after what is read when it is imported)
+from hypothesis import settings  # noqa: E402
 
 # The same examples every time: a test fails for what was changed, not for the day it is run on.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -19,7 +24,11 @@ settings.load_profile("repeatable")
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test finds, or leaves, prepared pairs and reference log-probabilities in anybody's cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cache = tmp_path / "cache"
+    (cache / "dpo-tui").mkdir(parents=True)
+    (BUILT / "kernels").mkdir(parents=True, exist_ok=True)
+    (cache / "dpo-tui" / "kernels").symlink_to(BUILT / "kernels")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
 
 
 @pytest.fixture(autouse=True)

@@ -60,6 +60,11 @@ def _gpt2() -> PreTrainedModel:
     return GPT2LMHeadModel(GPT2Config(**sizes, **quiet, bos_token_id=1, eos_token_id=2))
 
 
+def _wide() -> PreTrainedModel:
+    """With heads as wide as kernels take them."""
+    return Qwen3ForCausalLM(Qwen3Config(**_COMMON, head_dim=32))
+
+
 FAMILIES = {"llama": _llama, "qwen2": _qwen2, "qwen3": _qwen3, "gemma3": _gemma3, "gpt2": _gpt2}
 
 
@@ -67,7 +72,7 @@ def tiny_model(family: str = "llama", seed: int = 0) -> PreTrainedModel:
     """A fresh fp32 model with weights large enough that log-probabilities are far from uniform."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = FAMILIES[family]()
+        model = (FAMILIES | {"wide": _wide})[family]()
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.ndim > 1:

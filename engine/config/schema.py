@@ -187,6 +187,10 @@ class Train(Section):
     gradient_checkpointing: bool = Field(
         False, description="Recompute activations in the backward pass: less memory, about a third slower."
     )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Compile the model's layers: auto does where the training is long enough to win the time back.",
+    )
     log_every: int = Field(1, ge=1, description="Steps between two step events.")
     eval_every: int | None = Field(
         None, ge=1, description="Steps between two evaluations; absent: at every save."

@@ -1,9 +1,12 @@
 """A model's LM head that answers with log-probabilities of targets instead of logits."""
 
+from importlib.util import find_spec
+
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from engine.kernels.fold import LogitShape
+from engine.kernels.fold import EAGER, Fold, LogitShape
 from engine.kernels.logprob import HeadOptions, RowStats, fused_logprob
 
 
@@ -33,6 +36,15 @@ def fuse_head(model: PreTrainedModel, options: HeadOptions) -> nn.Module:
     if isinstance(head, LogprobHead):
         head.options = options
     return head
+
+
+def default_fold(device: torch.device) -> Fold:
+    """The best back end of a device that needs no compiling: Triton's kernels, or the eager twin."""
+    if device.type != "cuda" or find_spec("triton") is None:
+        return EAGER
+    from engine.kernels.triton_fold import TritonFold
+
+    return TritonFold()
 
 
 def logit_shape(model: PreTrainedModel) -> LogitShape:

@@ -63,7 +63,7 @@ def test_what_is_no_row_is_named_with_its_line(
     ("name", "content", "words"),
     [
         ("rows.jsonl.gz", b"not gzip", "broken gzip file"),
-        ("rows.jsonl.gz", gzip.compress(LINE * 999)[:-20], "broken gzip file"),
+        ("rows.jsonl.gz", gzip.compress(LINE * 999, mtime=0)[:-20], "broken gzip file"),
         ("rows.parquet", LINE, "rows.parquet"),
         ("rows.arrow", LINE, "rows.arrow"),
         ("rows.csv", b"prompt,chosen,rejected\na,b\n", ":2: 2 values, and the header names 3"),

@@ -5,14 +5,18 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
 from safetensors.torch import load_file
 from torch import Tensor
 
 from engine import train
 from engine.config.load import load_config
+from engine.plan import StepPlan
 from engine.rundir.checkpoints import CheckpointIndex
+from engine.rundir.control import Control
 from engine.rundir.events import EventWriter, read_events
 from engine.rundir.paths import RunDir
+from engine.trainer import Trainer
 
 CONFIG = """
 [run]
@@ -83,6 +87,20 @@ def train_here(run: RunDir) -> list[dict[str, Any]]:
     with EventWriter(run.events) as events:
         train.run(run, events)
     return list(read_events(run.events))
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, run: RunDir, last: int) -> Control:
+    """Ask the run to stop as soon as it has trained step `last`."""
+    control, step = Control(run.control_dir), Trainer.step
+
+    def step_and_ask_to_stop(self: Trainer, plan: StepPlan) -> dict[str, float]:
+        stats = step(self, plan)
+        if plan.step == last:
+            control.request_stop()
+        return stats
+
+    monkeypatch.setattr(Trainer, "step", step_and_ask_to_stop)
+    return control
 
 
 def of_type(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:

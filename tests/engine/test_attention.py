@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from engine.attention import dense_attention, pair_attention
-from engine.layout import Segment, lay_out, varlen_index
+from engine.layout import Segment, SegmentTable, lay_out, varlen_index
 from tests.tiny import random_pairs
 
 SEGMENTS = lay_out(random_pairs(8)).segments
@@ -22,7 +22,14 @@ def heads(count: int, seed: int, tokens: int = TOKENS) -> Tensor:
 def test_segments_equal_the_formula(window: int | None) -> None:
     q, k, v = heads(6, 1).float(), heads(2, 2).float(), heads(2, 3).float()
     out, _ = pair_attention(
-        torch.nn.Identity(), q, k, v, None, scaling=0.2, sliding_window=window, pack_segments=SEGMENTS
+        torch.nn.Identity(),
+        q,
+        k,
+        v,
+        None,
+        scaling=0.2,
+        sliding_window=window,
+        pack_segments=SegmentTable(SEGMENTS),
     )
     torch.testing.assert_close(out, dense_attention(q, k, v, SEGMENTS, 0.2, window), rtol=1e-5, atol=1e-6)
 
@@ -63,7 +70,14 @@ def test_varlen_boundaries_mean_the_formula(window: int | None) -> None:
 def test_varlen_kernel_equals_the_formula(window: int | None) -> None:
     q, k, v = (x.to("cuda", torch.bfloat16) for x in (heads(6, 1), heads(2, 2), heads(2, 3)))
     out, _ = pair_attention(
-        torch.nn.Identity(), q, k, v, None, scaling=0.2, sliding_window=window, pack_segments=SEGMENTS
+        torch.nn.Identity(),
+        q,
+        k,
+        v,
+        None,
+        scaling=0.2,
+        sliding_window=window,
+        pack_segments=SegmentTable(SEGMENTS),
     )
     expected = dense_attention(q.cpu(), k.cpu(), v.cpu(), SEGMENTS, 0.2, window)
     torch.testing.assert_close(out.cpu().float(), expected.float(), rtol=2e-2, atol=2e-2)

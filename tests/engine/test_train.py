@@ -16,7 +16,6 @@ from engine.exits import (
     Exit,
     StopRequested,
 )
-from engine.plan import StepPlan
 from engine.reference import ReferenceCache
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.control import Control
@@ -24,7 +23,7 @@ from engine.rundir.events import EventWriter, effective_steps, read_events
 from engine.rundir.paths import RunDir
 from engine.rundir.tail import Tail
 from engine.trainer import Trainer
-from tests.engine.runs import final_weights, make_run, of_type, train_here
+from tests.engine.runs import final_weights, make_run, of_type, stop_at, train_here
 
 LORA = ("model.lora.rank=4", "model.lora.dropout=0.2")
 
@@ -85,15 +84,7 @@ def test_stopped_and_resumed_equals_never_stopped(
     train_here(whole)
 
     halves = make_run(tmp_path / "runs", "halves", model, pairs, *quick)
-    control, step = Control(halves.control_dir), Trainer.step
-
-    def step_and_ask_to_stop(self: Trainer, plan: StepPlan) -> dict[str, float]:
-        stats = step(self, plan)
-        if plan.step == stop_after:
-            control.request_stop()
-        return stats
-
-    monkeypatch.setattr(Trainer, "step", step_and_ask_to_stop)
+    control = stop_at(monkeypatch, halves, stop_after)
     with pytest.raises(StopRequested, match=f"after step {stop_after}"):
         train_here(halves)
     assert CheckpointIndex(halves.checkpoints_dir).steps()[-1] == stop_after

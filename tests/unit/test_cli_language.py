@@ -9,9 +9,9 @@ import pytest
 from rich.cells import cell_len
 
 from dpo_tui.cli import main
-from dpo_tui.sentences import lasting_line
 from dpo_tui.ending import Ending, announce
 from dpo_tui.runs import show
+from dpo_tui.sentences import lasting_line
 from dpo_tui.text import language, use
 from engine.exits import Exit
 from engine.rundir.files import write_json

@@ -60,6 +60,10 @@ TEXTS: dict[str, str] = {
         "The result is the same, and the training slower: this model or this setting does not allow the "
         "faster way to compute a pair."
     ),
+    "advice.compile.fallback": (
+        "The result is the same, and the training slower. Install a C++ compiler (g++), or set train.compile = "
+        '"off" to be told no more.'
+    ),
     "advice.launch.world_size": (
         "Something started more or fewer processes than the config asks for. Set launch.devices to their "
         "number, or start with dpo-tui alone."

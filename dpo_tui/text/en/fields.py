@@ -70,6 +70,7 @@ TEXTS: dict[str, str] = {
     "label.train.tokens_per_pack": "Tokens per pack",
     "label.train.share_prompt": "Share prompt",
     "label.train.gradient_checkpointing": "Gradient checkpointing",
+    "label.train.compile": "Compile",
     "label.train.log_every": "Log every",
     "label.train.eval_every": "Evaluate every",
     "label.train.save_every": "Save every",

@@ -42,6 +42,9 @@ TEXTS: dict[str, str] = {
         "DPO 衡量的是策略模型离参考模型多远，因此两者必须从同一点出发。不可重复的计算会把奖励间隔变成噪声。"
     ),
     "advice.policy.mode": "结果相同，只是训练更慢：这个模型或这项设置不允许用更快的方式计算偏好对。",
+    "advice.compile.fallback": (
+        "结果相同，只是训练更慢。请安装 C++ 编译器（g++），或设 train.compile = \"off\" 不再提示。"
+    ),
     "advice.launch.world_size": (
         "启动的进程数与配置不符。请把 launch.devices 设为实际的进程数，或只用 dpo-tui 启动。"
     ),

@@ -68,6 +68,7 @@ TEXTS: dict[str, str] = {
         "结果不同。请试试 train.share_prompt = false 和 dtype = 'float32'"
     ),
     "code.policy.mode": "改用较慢的计算方式（{mode}）：{reason}",
+    "code.compile.fallback": "不编译，照常训练：{reason}",
     "code.launch.world_size": "启动了 {found} 个训练进程，而 launch.devices 要求 {expected} 个",
     "code.gates.missed": "第 {step} 步没有达到门槛：{missed}。没有导出任何东西；仍要导出请运行：{command}",
     "code.gates.dropped": (

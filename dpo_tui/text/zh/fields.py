@@ -70,6 +70,7 @@ TEXTS: dict[str, str] = {
     "label.train.tokens_per_pack": "每包 token 数",
     "label.train.share_prompt": "共享 prompt 计算",
     "label.train.gradient_checkpointing": "梯度检查点",
+    "label.train.compile": "编译",
     "label.train.log_every": "日志间隔",
     "label.train.eval_every": "评估间隔",
     "label.train.save_every": "保存间隔",

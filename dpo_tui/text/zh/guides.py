@@ -146,6 +146,11 @@ TEXTS: dict[str, str] = {
     ),
     "field.train.gradient_checkpointing": "反向时重新计算激活值：更省显存，约慢三分之一。",
     "guide.train.gradient_checkpointing": "把模型的一部分计算两次来节省显存，大约慢三分之一。",
+    "field.train.compile": "编译模型的各层：auto 只在训练足够长、能赚回编译时间时才编译。",
+    "guide.train.compile": (
+        "把模型的各层编译成更快的代码，结果只差舍入。首次编译要几十秒，之后从缓存读取；没有编译器时照常训练，"
+        "只是更慢。"
+    ),
     "field.train.log_every": "两次记录指标之间的步数。",
     "guide.train.log_every": "两行指标之间的步数。",
     "field.train.eval_every": "两次评估之间的步数；不设置则在每次保存时评估。",

@@ -1,0 +1,1 @@
+"""Kernels in C++, built on the machine that runs them."""
