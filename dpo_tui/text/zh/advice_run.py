@@ -43,7 +43,7 @@ TEXTS: dict[str, str] = {
     ),
     "advice.policy.mode": "结果相同，只是训练更慢：这个模型或这项设置不允许用更快的方式计算偏好对。",
     "advice.compile.fallback": (
-        "结果相同，只是训练更慢。请安装 C++ 编译器（g++），或设 train.compile = \"off\" 不再提示。"
+        '结果相同，只是训练更慢。请安装 C++ 编译器（g++），或设 train.compile = "off" 不再提示。'
     ),
     "advice.launch.world_size": (
         "启动的进程数与配置不符。请把 launch.devices 设为实际的进程数，或只用 dpo-tui 启动。"

@@ -1,11 +1,13 @@
 // Attention within the segments of a pack, forward and backward, for bf16 on a CPU with AVX-512 BF16.
 //
 // A segment's rows [start, stop) attend causally to themselves, after the keys [prefix, prefix + shared); with a window
-// only to the last `window` of them. Per block of ROWS query rows of one head, all of its visible scores are formed at
-// once (they fit the second cache), so that the softmax is exact and needs no rescaling:
+// only to the last `window` of them. Per block of ROWS query rows of one head:
 //
 //     S = Q K'          P = exp(c S - lse)      O = P V                                   forward
-//     dP = dO V'        dS = c P (dP - delta)   dQ = dS K    dV += P' dO    dK += dS' Q   backward
+//     dP = dO V'        dS = c P (dP - delta)   dQ += dS K   dV += P' dO    dK += dS' Q   backward
+//
+// Forward, all visible scores of a block are formed at once, so that the softmax is exact and needs no rescaling.
+// Backward, the keys come in panels of PANEL, whose sums dK and dV stay in the second cache while the blocks pass.
 //
 // All products are one routine: C [M, N] (+)= A B with A in rows of bf16 and B "paired": two rows of the inner dimension
 // interleaved, as the instruction wants them. What is transposed is packed so once per segment and head.
@@ -27,6 +29,7 @@ namespace {
 using bf16 = uint16_t;
 
 constexpr int ROWS = 32;        // query rows in a block
+constexpr int PANEL = 256;      // keys at a time, backward
 constexpr int LANES = 16;       // fp32 numbers in a register
 constexpr float LOG2E = 1.4426950408889634f;
 constexpr float LN2 = 0.6931471805599453f;
@@ -139,33 +142,53 @@ void product(const bf16* a, int64_t lda, const bf16* b, int64_t ldb, float* c, i
 
 // ---- packing
 
-inline uint32_t two(bf16 low, bf16 high) { return (uint32_t)low | ((uint32_t)high << 16); }
+// Sixteen rows of sixteen 32-bit numbers, turned.
+inline void transpose(__m512i r[LANES]) {
+    __m512i t[LANES];
+    for (int i = 0; i < LANES; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < LANES; i += 4) {
+        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    for (int i = 0; i < 4; ++i) {
+        t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
+        t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; ++i) {
+        r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+        r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+        r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
+        r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
+    }
+}
 
 // [keys, dim] of a segment as pairs along dim: out [dim / 2, padded] of pairs.
 void pack_along_dim(const Heads& x, int64_t head, const Segment& s, int64_t dim, bf16* out) {
-    auto* pairs = reinterpret_cast<uint32_t*>(out);
     int64_t padded = s.padded();
-    uint32_t block[LANES][LANES];
+    __m512i block[LANES];
     for (int64_t key = 0; key < padded; key += LANES) {
         for (int64_t d = 0; d < dim; d += 2 * LANES) {
-            for (int r = 0; r < LANES; ++r) {
-                if (key + r < s.keys())
-                    std::memcpy(block[r], x.row(head, s.token(key + r)) + d, sizeof block[r]);
-                else
-                    std::memset(block[r], 0, sizeof block[r]);
-            }
-            for (int c = 0; c < LANES; ++c) {
-                uint32_t* to = pairs + (d / 2 + c) * padded + key;
-                for (int r = 0; r < LANES; ++r) to[r] = block[r][c];
-            }
+            for (int r = 0; r < LANES; ++r)
+                block[r] = key + r < s.keys() ? _mm512_loadu_si512(x.row(head, s.token(key + r)) + d) : _mm512_setzero_si512();
+            transpose(block);
+            for (int c = 0; c < LANES; ++c) _mm512_storeu_si512(out + ((d / 2 + c) * padded + key) * 2, block[c]);
         }
     }
 }
 
-// Rows `from` and `next` interleaved; a null row counts as zeros.
-inline void interleave(const bf16* from, const bf16* next, int64_t dim, bf16* out) {
-    auto* pairs = reinterpret_cast<uint32_t*>(out);
-    for (int64_t d = 0; d < dim; ++d) pairs[d] = two(from ? from[d] : 0, next ? next[d] : 0);
+inline __m512i wide(const bf16* x) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)x)); }
+
+// Sixteen pairs of two rows; a null row counts as zeros.
+inline __m512i pairs_of_rows(const bf16* first, const bf16* second) {
+    __m512i low = first ? wide(first) : _mm512_setzero_si512();
+    return second ? _mm512_or_si512(low, _mm512_slli_epi32(wide(second), 16)) : low;
 }
 
 // [keys, dim] of a segment as pairs along the keys: out [padded / 2, dim] of pairs.
@@ -173,7 +196,8 @@ void pack_along_keys(const Heads& x, int64_t head, const Segment& s, int64_t dim
     for (int64_t key = 0; key < s.padded(); key += 2) {
         const bf16* first = key < s.keys() ? x.row(head, s.token(key)) : nullptr;
         const bf16* second = key + 1 < s.keys() ? x.row(head, s.token(key + 1)) : nullptr;
-        interleave(first, second, dim, out + key * dim);
+        for (int64_t d = 0; d < dim; d += LANES)
+            _mm512_storeu_si512(out + (key / 2 * dim + d) * 2, pairs_of_rows(first ? first + d : nullptr, second ? second + d : nullptr));
     }
 }
 
@@ -189,18 +213,16 @@ void copy_rows(const Heads& x, int64_t head, int64_t first, int64_t count, int64
 
 // [ROWS, dim] to [dim, ROWS].
 void transpose_rows(const bf16* in, int64_t dim, bf16* out) {
-    for (int64_t d = 0; d < dim; ++d)
-        for (int64_t r = 0; r < ROWS; ++r) out[d * ROWS + r] = in[r * dim + d];
+    static_assert(ROWS == 2 * LANES, "a block's pairs of rows fill a register");
+    __m512i block[LANES];
+    for (int64_t d = 0; d < dim; d += LANES) {
+        for (int r = 0; r < LANES; ++r) block[r] = pairs_of_rows(in + 2 * r * dim + d, in + (2 * r + 1) * dim + d);
+        transpose(block);
+        for (int c = 0; c < LANES; ++c) _mm512_storeu_si512(out + (d + c) * ROWS, block[c]);
+    }
 }
 
 // ---- arithmetic
-
-inline float to_float(bf16 x) {
-    uint32_t bits = (uint32_t)x << 16;
-    float out;
-    std::memcpy(&out, &bits, sizeof out);
-    return out;
-}
 
 inline __m256i narrow(__m512 x) { return (__m256i)_mm512_cvtneps_pbh(x); }
 
@@ -234,36 +256,54 @@ Visible visible_block(const Segment& s, int64_t first, int64_t count, int64_t wi
 // ---- forward
 
 struct Scratch {
-    float* scores;      // [ROWS, padded]
-    float* slopes;      // [ROWS, padded], backward
+    float* scores;      // [ROWS, padded] forward, [ROWS, PANEL] backward
     float* out;         // [ROWS, dim]
-    bf16* weights;      // [ROWS, padded]
+    bf16* weights;      // [ROWS, padded] forward, [ROWS, PANEL] backward
     bf16* query;        // [ROWS, dim]
-    bf16* grad;         // [ROWS, dim], backward
-    bf16* query_t;      // [dim, ROWS], backward
-    bf16* grad_t;       // [dim, ROWS], backward
-    bf16* weight_pairs; // [ROWS / 2, padded] of pairs, backward
-    bf16* slope_pairs;  // [ROWS / 2, padded] of pairs, backward
+    // backward only
+    float* slopes;                       // [ROWS, PANEL]
+    bf16 *weight_pairs, *slope_pairs;    // [ROWS / 2, PANEL] of pairs
+    bf16 *queries, *grads;               // [blocks, ROWS, dim]
+    bf16 *queries_t, *grads_t;           // [blocks, dim, ROWS]
+    float* dquery;                       // [blocks, ROWS, dim]
+    float *lse, *delta;                  // [blocks, ROWS]
 };
 
-Scratch scratch_of(int64_t padded, int64_t dim) {
-    Scratch s;
+int64_t blocks_of(int64_t rows) { return (rows + ROWS - 1) / ROWS; }
+
+Scratch forward_scratch(int64_t padded, int64_t dim) {
+    Scratch s = {};
     s.scores = arena.take<float>(ROWS * padded);
-    s.slopes = arena.take<float>(ROWS * padded);
     s.out = arena.take<float>(ROWS * dim);
     s.weights = arena.take<bf16>(ROWS * padded);
     s.query = arena.take<bf16>(ROWS * dim);
-    s.grad = arena.take<bf16>(ROWS * dim);
-    s.query_t = arena.take<bf16>(ROWS * dim);
-    s.grad_t = arena.take<bf16>(ROWS * dim);
-    s.weight_pairs = arena.take<bf16>(ROWS * padded);
-    s.slope_pairs = arena.take<bf16>(ROWS * padded);
     return s;
 }
 
-int64_t scratch_bytes(int64_t padded, int64_t dim) {
-    return 2 * rounded(ROWS * padded * 4) + 3 * rounded(ROWS * padded * 2) + rounded(ROWS * dim * 4) +
-           4 * rounded(ROWS * dim * 2);
+int64_t forward_bytes(int64_t padded, int64_t dim) {
+    return rounded(ROWS * padded * 4) + rounded(ROWS * dim * 4) + rounded(ROWS * padded * 2) + rounded(ROWS * dim * 2);
+}
+
+Scratch backward_scratch(int64_t blocks, int64_t dim) {
+    Scratch s = {};
+    s.scores = arena.take<float>(ROWS * PANEL);
+    s.slopes = arena.take<float>(ROWS * PANEL);
+    s.weights = arena.take<bf16>(ROWS * PANEL);
+    s.weight_pairs = arena.take<bf16>(ROWS * PANEL);
+    s.slope_pairs = arena.take<bf16>(ROWS * PANEL);
+    s.queries = arena.take<bf16>(blocks * ROWS * dim);
+    s.grads = arena.take<bf16>(blocks * ROWS * dim);
+    s.queries_t = arena.take<bf16>(blocks * ROWS * dim);
+    s.grads_t = arena.take<bf16>(blocks * ROWS * dim);
+    s.dquery = arena.take<float>(blocks * ROWS * dim);
+    s.lse = arena.take<float>(blocks * ROWS);
+    s.delta = arena.take<float>(blocks * ROWS);
+    return s;
+}
+
+int64_t backward_bytes(int64_t blocks, int64_t dim) {
+    return 2 * rounded(ROWS * PANEL * 4) + 3 * rounded(ROWS * PANEL * 2) + 4 * rounded(blocks * ROWS * dim * 2) +
+           rounded(blocks * ROWS * dim * 4) + 2 * rounded(blocks * ROWS * 4);
 }
 
 // Softmax numerators of a row as bf16, 0 where it does not look; returns their sum and the row's maximum.
@@ -313,38 +353,36 @@ void forward_block(const Segment& s, int64_t head, int64_t first, int64_t count,
 
 // ---- backward
 
-struct RowFacts {
-    float lse, delta;  // log-sum-exp in units of log 2; sum over d of dO O
-};
+// The keys of a panel that a block sees, in whole registers; none where last <= first.
+Visible within(const Visible& block, int64_t panel) {
+    return {std::max(block.first, panel), std::min<int64_t>(block.last, panel + PANEL)};
+}
 
-// P and dS of two neighbouring rows: dS as rows, both as pairs along the rows.
-void slopes_of_two(const Segment& s, int64_t first, int64_t r, int64_t count, const Visible& block, const RowFacts* facts,
-                   float scale, int64_t window, int64_t padded, Scratch& t) {
+// P and dS of two neighbouring rows of a block for the keys of `part`: dS as rows, both as pairs along the rows.
+void slopes_of_two(const Segment& s, int64_t first, int64_t r, int64_t count, const Visible& part, int64_t panel, float scale,
+                   int64_t window, Scratch& t) {
     const __m512 factor = _mm512_set1_ps(scale * LOG2E), by = _mm512_set1_ps(scale);
     Visible rows[2];
     for (int i = 0; i < 2; ++i) rows[i] = r + i < count ? visible(s, first + r + i, window) : Visible{0, 0};
-    bf16* weight_pairs = t.weight_pairs + r * padded;
-    bf16* slope_pairs = t.slope_pairs + r * padded;
-    for (int64_t k = block.first; k < block.last; k += LANES) {
+    for (int64_t k = part.first; k < part.last; k += LANES) {
         __m512i weights = _mm512_setzero_si512(), slopes = _mm512_setzero_si512();
         for (int i = 0; i < 2; ++i) {
-            int64_t at = (r + i) * padded + k;
+            int64_t at = (r + i) * PANEL + k - panel;
             __mmask16 mask = seen(rows[i], k);
-            __m256i narrow_slope = _mm256_setzero_si256();
+            __m256i slope = _mm256_setzero_si256();
             if (mask) {
-                __m512 x = _mm512_fmsub_ps(_mm512_loadu_ps(t.scores + at), factor, _mm512_set1_ps(facts[r + i].lse));
-                __m512 p = _mm512_maskz_mov_ps(mask, exp2_of(x));
-                __m512 d = _mm512_sub_ps(_mm512_loadu_ps(t.slopes + at), _mm512_set1_ps(facts[r + i].delta));
-                __m512 slope = _mm512_maskz_mul_ps(mask, _mm512_mul_ps(p, by), d);
-                narrow_slope = narrow(slope);
-                __m512i wide_p = _mm512_cvtepu16_epi32(narrow(p)), wide_s = _mm512_cvtepu16_epi32(narrow_slope);
+                __m512 lse = _mm512_set1_ps(t.lse[first + r + i]), delta = _mm512_set1_ps(t.delta[first + r + i]);
+                __m512 p = _mm512_maskz_mov_ps(mask, exp2_of(_mm512_fmsub_ps(_mm512_loadu_ps(t.scores + at), factor, lse)));
+                __m512 d = _mm512_sub_ps(_mm512_loadu_ps(t.slopes + at), delta);
+                slope = narrow(_mm512_maskz_mul_ps(mask, _mm512_mul_ps(p, by), d));
+                __m512i wide_p = _mm512_cvtepu16_epi32(narrow(p)), wide_s = _mm512_cvtepu16_epi32(slope);
                 weights = _mm512_or_si512(weights, i ? _mm512_slli_epi32(wide_p, 16) : wide_p);
                 slopes = _mm512_or_si512(slopes, i ? _mm512_slli_epi32(wide_s, 16) : wide_s);
             }
-            _mm256_storeu_si256((__m256i*)(t.weights + at), narrow_slope);
+            _mm256_storeu_si256((__m256i*)(t.weights + at), slope);
         }
-        _mm512_storeu_si512(weight_pairs + k * 2, weights);
-        _mm512_storeu_si512(slope_pairs + k * 2, slopes);
+        _mm512_storeu_si512(t.weight_pairs + r * PANEL + (k - panel) * 2, weights);
+        _mm512_storeu_si512(t.slope_pairs + r * PANEL + (k - panel) * 2, slopes);
     }
 }
 
@@ -353,62 +391,100 @@ struct Packed {
     const bf16* keys_down;      // pairs along the keys
 };
 
-// One block of rows of one head; adds to dkeys and dvalues [dim, padded].
-void backward_block(const Segment& s, int64_t head, int64_t first, int64_t count, const Heads& q, const Heads& grad,
-                    const Heads& out, const float* lse, const Packed& packed, const Shape& shape, float scale,
-                    int64_t window, Scratch& t, bf16* dq, float* dkeys, float* dvalues) {
-    int64_t padded = s.padded(), dim = shape.dim;
-    Visible block = visible_block(s, first, count, window);
-    int64_t width = block.last - block.first;
-    copy_rows(q, head, s.start + first, count, dim, t.query);
-    copy_rows(grad, head, s.start + first, count, dim, t.grad);
-    transpose_rows(t.query, dim, t.query_t);
-    transpose_rows(t.grad, dim, t.grad_t);
-    RowFacts facts[ROWS] = {};
-    for (int64_t r = 0; r < count; ++r) {
-        const bf16* o = out.row(head, s.start + first + r);
-        float delta = 0;
-        for (int64_t d = 0; d < dim; ++d) delta += to_float(o[d]) * to_float(t.grad[r * dim + d]);
-        facts[r] = {lse[head * shape.tokens + s.start + first + r] * LOG2E, delta};
+// What every panel asks of a segment's rows, once: their copies, turned too, log-sum-exps in base 2, and sums of dO O.
+void prepare_rows(const Segment& s, int64_t head, const Heads& q, const Heads& grad, const Heads& out, const float* lse,
+                  const Shape& shape, Scratch& t) {
+    int64_t dim = shape.dim, blocks = blocks_of(s.rows());
+    for (int64_t b = 0; b < blocks; ++b) {
+        int64_t first = b * ROWS, count = std::min<int64_t>(ROWS, s.rows() - first), place = first * dim;
+        copy_rows(q, head, s.start + first, count, dim, t.queries + place);
+        copy_rows(grad, head, s.start + first, count, dim, t.grads + place);
+        transpose_rows(t.queries + place, dim, t.queries_t + place);
+        transpose_rows(t.grads + place, dim, t.grads_t + place);
+        for (int64_t r = 0; r < count; ++r) {
+            const bf16* o = out.row(head, s.start + first + r);
+            __m512 sum = _mm512_setzero_ps();
+            for (int64_t d = 0; d < dim; d += LANES)
+                sum = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(wide(o + d), 16)),
+                                      _mm512_castsi512_ps(_mm512_slli_epi32(wide(t.grads + place + r * dim + d), 16)), sum);
+            t.delta[first + r] = _mm512_reduce_add_ps(sum);
+            t.lse[first + r] = lse[head * shape.tokens + s.start + first + r] * LOG2E;
+        }
     }
-    product(t.query, dim, packed.keys + block.first * 2, padded, t.scores + block.first, padded, count, width, dim / 2, false);
-    product(t.grad, dim, packed.values + block.first * 2, padded, t.slopes + block.first, padded, count, width, dim / 2, false);
-    int64_t even = (count + 1) / 2 * 2;
-    for (int64_t r = 0; r < even; r += 2) slopes_of_two(s, first, r, count, block, facts, scale, window, padded, t);
-    product(t.weights + block.first, padded, packed.keys_down + block.first * dim, dim, t.out, dim, count, dim, width / 2, false);
-    for (int64_t r = 0; r < count; ++r) {
-        bf16* to = dq + ((s.start + first + r) * shape.query_heads + head) * dim;
-        for (int64_t d = 0; d < dim; d += LANES)
-            _mm256_storeu_si256((__m256i*)(to + d), narrow(_mm512_loadu_ps(t.out + r * dim + d)));
-    }
-    product(t.grad_t, ROWS, t.weight_pairs + block.first * 2, padded, dvalues + block.first, padded, dim, width, even / 2, true);
-    product(t.query_t, ROWS, t.slope_pairs + block.first * 2, padded, dkeys + block.first, padded, dim, width, even / 2, true);
+    std::memset(t.dquery, 0, blocks * ROWS * dim * sizeof(float));
 }
 
-// Gradient of the 16 tokens from `token` of one key head, from all segments that look at them, [16, dim] rounded once.
+// One block of rows against one panel of keys; adds to dquery, and to dkeys and dvalues [dim, padded].
+void backward_block(const Segment& s, int64_t first, int64_t panel, const Packed& packed, int64_t dim, float scale,
+                    int64_t window, Scratch& t, float* dkeys, float* dvalues) {
+    int64_t count = std::min<int64_t>(ROWS, s.rows() - first), padded = s.padded(), place = first * dim;
+    Visible part = within(visible_block(s, first, count, window), panel);
+    int64_t width = part.last - part.first, offset = part.first - panel, even = (count + 1) / 2 * 2;
+    if (width <= 0) return;
+    product(t.queries + place, dim, packed.keys + part.first * 2, padded, t.scores + offset, PANEL, count, width, dim / 2, false);
+    product(t.grads + place, dim, packed.values + part.first * 2, padded, t.slopes + offset, PANEL, count, width, dim / 2, false);
+    for (int64_t r = 0; r < even; r += 2) slopes_of_two(s, first, r, count, part, panel, scale, window, t);
+    product(t.weights + offset, PANEL, packed.keys_down + part.first * dim, dim, t.dquery + place, dim, count, dim, width / 2, true);
+    product(t.grads_t + place, ROWS, t.weight_pairs + offset * 2, PANEL, dvalues + part.first, padded, dim, width, even / 2, true);
+    product(t.queries_t + place, ROWS, t.slope_pairs + offset * 2, PANEL, dkeys + part.first, padded, dim, width, even / 2, true);
+}
+
+// One head of one segment.
+void backward_head(const Segment& s, int64_t head, const Heads& q, const Heads& grad, const Heads& out, const float* lse,
+                   const Packed& packed, const Shape& shape, float scale, int64_t window, Scratch& t, bf16* dq, float* dkeys,
+                   float* dvalues) {
+    int64_t dim = shape.dim;
+    prepare_rows(s, head, q, grad, out, lse, shape, t);
+    std::memset(dkeys, 0, s.padded() * dim * sizeof(float));
+    std::memset(dvalues, 0, s.padded() * dim * sizeof(float));
+    for (int64_t panel = 0; panel < s.padded(); panel += PANEL)
+        for (int64_t first = 0; first < s.rows(); first += ROWS)
+            backward_block(s, first, panel, packed, dim, scale, window, t, dkeys, dvalues);
+    for (int64_t r = 0; r < s.rows(); ++r) {
+        bf16* to = dq + ((s.start + r) * shape.query_heads + head) * dim;
+        for (int64_t d = 0; d < dim; d += LANES)
+            _mm256_storeu_si256((__m256i*)(to + d), narrow(_mm512_loadu_ps(t.dquery + r * dim + d)));
+    }
+}
+
+// Tokens [token, token + 16) as keys of a segment: from which lane on, how many, and the first one's key.
+struct Overlap {
+    int64_t lane, count, key;
+};
+
+Overlap overlap(int64_t token, int64_t first, int64_t last, int64_t key) {
+    int64_t from = std::max(token, first), upto = std::min<int64_t>(token + LANES, last);
+    return {from - token, std::max<int64_t>(0, upto - from), key + from - first};
+}
+
+// Gradient of the 16 tokens from `token` of one key head, from all segments that look at them, rounded once.
 void gather_gradient(const std::vector<Segment>& segments, const std::vector<float*>& sums, const Shape& shape, int64_t head,
                      int64_t token, bf16* to) {
     constexpr int64_t MOST = 512;
-    float total[LANES][MOST];
-    int64_t count = std::min<int64_t>(LANES, shape.tokens - token);
-    for (int64_t i = 0; i < count; ++i) std::fill(total[i], total[i] + shape.dim, 0.0f);
+    __m512 total[MOST];
+    for (int64_t d = 0; d < shape.dim; ++d) total[d] = _mm512_setzero_ps();
     for (size_t n = 0; n < segments.size(); ++n) {
         const Segment& s = segments[n];
-        for (int64_t i = 0; i < count; ++i) {
-            int64_t at = token + i, key = -1;
-            if (at >= s.start && at < s.stop) key = s.shared + at - s.start;
-            if (at >= s.prefix && at < s.prefix + s.shared) key = at - s.prefix;
-            if (key < 0) continue;
+        const Overlap both[2] = {overlap(token, s.start, s.stop, s.shared), overlap(token, s.prefix, s.prefix + s.shared, 0)};
+        for (const Overlap& o : both) {
+            if (o.count <= 0) continue;
+            __mmask16 mask = (__mmask16)(((1u << o.count) - 1) << o.lane);
             for (int64_t g = 0; g < shape.group(); ++g) {
-                const float* from = sums[n * shape.query_heads + head * shape.group() + g] + key;
-                for (int64_t d = 0; d < shape.dim; ++d) total[i][d] += from[d * s.padded()];
+                const float* from = sums[n * shape.query_heads + head * shape.group() + g] + o.key - o.lane;
+                for (int64_t d = 0; d < shape.dim; ++d)
+                    total[d] = _mm512_add_ps(total[d], _mm512_maskz_loadu_ps(mask, from + d * s.padded()));
             }
         }
     }
-    for (int64_t i = 0; i < count; ++i)
-        for (int64_t d = 0; d < shape.dim; d += LANES)
+    int64_t count = std::min<int64_t>(LANES, shape.tokens - token);
+    __m512i block[LANES];
+    for (int64_t d = 0; d < shape.dim; d += LANES) {
+        for (int i = 0; i < LANES; ++i) block[i] = _mm512_castps_si512(total[d + i]);
+        transpose(block);
+        for (int64_t i = 0; i < count; ++i)
             _mm256_storeu_si256((__m256i*)(to + ((token + i) * shape.key_heads + head) * shape.dim + d),
-                                narrow(_mm512_loadu_ps(total[i] + d)));
+                                narrow(_mm512_castsi512_ps(block[i])));
+    }
 }
 
 // ---- work, largest first
@@ -457,11 +533,11 @@ int attention_forward(const bf16* q, int64_t q_head, int64_t q_row, const bf16* 
     const Heads queries{q, q_head, q_row}, key_rows{k, k_head, k_row}, value_rows{v, v_head, v_row};
     const auto segments = read_segments(bounds, segment_count);
     const int64_t packs = segment_count * key_heads, widest = longest(segments);
-    int64_t bytes = threads * scratch_bytes(widest, dim);
+    int64_t bytes = threads * forward_bytes(widest, dim);
     for (const Segment& s : segments) bytes += 2 * key_heads * rounded(s.padded() * dim * 2);
     if (!arena.reserve(bytes)) return 1;
     std::vector<Scratch> scratch;
-    for (int i = 0; i < threads; ++i) scratch.push_back(scratch_of(widest, dim));
+    for (int i = 0; i < threads; ++i) scratch.push_back(forward_scratch(widest, dim));
     std::vector<bf16*> keys, values;
     for (int64_t n = 0; n < packs; ++n) {
         int64_t size = segments[n / key_heads].padded() * dim;
@@ -501,13 +577,15 @@ int attention_backward(const bf16* grad, int64_t grad_head, int64_t grad_row, co
     const Heads grads{grad, grad_head, grad_row}, queries{q, q_head, q_row}, outs{out, dim, query_heads * dim};
     const Heads key_rows{k, k_head, k_row}, value_rows{v, v_head, v_row};
     const auto segments = read_segments(bounds, segment_count);
-    const int64_t packs = segment_count * key_heads, widest = longest(segments);
-    int64_t bytes = threads * scratch_bytes(widest, dim);
+    const int64_t packs = segment_count * key_heads;
+    int64_t blocks = 1;
+    for (const Segment& s : segments) blocks = std::max(blocks, blocks_of(s.rows()));
+    int64_t bytes = threads * backward_bytes(blocks, dim);
     for (const Segment& s : segments)
         bytes += 3 * key_heads * rounded(s.padded() * dim * 2) + 2 * query_heads * rounded(s.padded() * dim * 4);
     if (!arena.reserve(bytes)) return 1;
     std::vector<Scratch> scratch;
-    for (int i = 0; i < threads; ++i) scratch.push_back(scratch_of(widest, dim));
+    for (int i = 0; i < threads; ++i) scratch.push_back(backward_scratch(blocks, dim));
     std::vector<bf16*> keys, values, keys_down;
     for (int64_t n = 0; n < packs; ++n) {
         int64_t size = segments[n / key_heads].padded() * dim;
@@ -522,7 +600,7 @@ int attention_backward(const bf16* grad, int64_t grad_head, int64_t grad_row, co
         dvalues.push_back(arena.take<float>(size));
     }
     const auto tasks = tasks_of(segments, query_heads, tokens);
-    const int64_t blocks = (tokens + LANES - 1) / LANES;
+    const int64_t sixteens = (tokens + LANES - 1) / LANES;
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(dynamic, 1)
@@ -540,15 +618,11 @@ int attention_backward(const bf16* grad, int64_t grad_head, int64_t grad_row, co
             const Segment& s = segments[task.segment];
             int64_t pack = task.segment * key_heads + task.head / shape.group();
             int64_t own = task.segment * query_heads + task.head;
-            std::memset(dkeys[own], 0, s.padded() * dim * sizeof(float));
-            std::memset(dvalues[own], 0, s.padded() * dim * sizeof(float));
-            for (int64_t first = 0; first < s.rows(); first += ROWS)
-                backward_block(s, task.head, first, std::min<int64_t>(ROWS, s.rows() - first), queries, grads, outs, lse,
-                               {keys[pack], values[pack], keys_down[pack]}, shape, scale, window, mine, dq, dkeys[own],
-                               dvalues[own]);
+            backward_head(s, task.head, queries, grads, outs, lse, {keys[pack], values[pack], keys_down[pack]}, shape, scale,
+                          window, mine, dq, dkeys[own], dvalues[own]);
         }
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t n = 0; n < blocks * key_heads; ++n) {
+        for (int64_t n = 0; n < sixteens * key_heads; ++n) {
             gather_gradient(segments, dkeys, shape, n % key_heads, n / key_heads * LANES, dk);
             gather_gradient(segments, dvalues, shape, n % key_heads, n / key_heads * LANES, dv);
         }
