@@ -233,14 +233,16 @@ class Trainer:
     @torch.no_grad()
     def _fill(self, pairs: PairSet, pack: Pack, cache: ReferenceCache) -> None:
         keys = [pair_key(pairs.store[i]) for i in pack]
-        if cache.missing(keys):
+        known = cache.lookup(keys)
+        if np.isnan(known).any():
             self.raise_if_stopped()
             self.policy.eval()
             with self.policy.as_reference():
                 logps = self.policy(self.policy.lay_out([pairs.store[i] for i in pack])).cpu()
-            for key, chosen, rejected in zip(keys, logps[0::2].tolist(), logps[1::2].tolist(), strict=True):
+            known = torch.stack([logps[0::2], logps[1::2]], dim=1).numpy()
+            for key, (chosen, rejected) in zip(keys, known.tolist(), strict=True):
                 cache.add(key, chosen, rejected)
-        pairs.reference[list(pack)] = [cache.entries[key] for key in keys]
+        pairs.reference[list(pack)] = known
 
     @torch.no_grad()
     def start_gap(self) -> float:

@@ -12,11 +12,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine import train
+from engine.data.prepared.pairs import PairStore
 from engine.exits import (
     Exit,
     StopRequested,
 )
-from engine.reference import ReferenceCache
+from engine.reference import ReferenceCache, pair_key
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.control import Control
 from engine.rundir.events import EventWriter, effective_steps, read_events
@@ -176,7 +177,10 @@ def test_a_wrong_cache_entry_is_found_before_the_first_step_and_mended(
     (folder,) = (tmp_path / "cache" / "dpo-tui" / "reference").iterdir()
     cache = ReferenceCache(folder)
     cache.load()
-    for key, (chosen, rejected) in list(cache.entries.items()):
+    store = PairStore.open(run.data_dir / "train.arrow")
+    keys = [pair_key(store[i]) for i in range(len(store))]
+    known = cache.lookup(keys)
+    for key, (chosen, rejected) in zip(keys, known.tolist(), strict=True):
         cache.add(key, chosen - 3, rejected)
     cache.flush()
     second = make_run(tmp_path / "runs", "second", model, pairs, "export.enabled=false", "train.max_steps=2")
