@@ -1,9 +1,10 @@
 """Which pairs go into which pack, on which rank, at which step: a pure function of seed, lengths and world size.
 
 Nothing here has state, so resuming at step s is asking for step s. The unit is a *pack*: the pairs of one forward
-pass. Pairs of a step are dealt onto `world_size * k` packs, longest first onto the emptiest (LPT scheduling,
+pass. Pairs of a step are dealt onto `world_size * k` packs, dearest first onto the cheapest (LPT scheduling,
 Graham 1969), with the smallest k at which all packs fit `tokens_per_pack`; every rank runs the same k, so that
-collective operations stay aligned.
+collective operations stay aligned. A pair costs its tokens and, in units of a token, the keys they attend to: of two
+packs of as many tokens the one with the longer sequences takes longer.
 """
 
 import heapq
@@ -72,18 +73,37 @@ def shared_tokens(lengths: Lengths) -> NDArray[np.int64]:
     return shared
 
 
-def deal(tokens: Sequence[int], bins: int) -> list[list[int]]:
-    """Deal items onto `bins`, longest first onto the emptiest; items keep their order within a bin."""
-    loads = [(0, number) for number in range(bins)]
+def visible_keys(lengths: Lengths, share_prefix: bool) -> NDArray[np.int64]:
+    """How many keys the input tokens of each pair attend to, all together: what attention costs."""
+    chosen, rejected = (lengths[:, side].astype(np.int64) - 1 for side in (0, 1))
+    shared = shared_tokens(lengths) if share_prefix else np.zeros_like(chosen)
+    keys: NDArray[np.int64] = _triangle(chosen) + _triangle(rejected) - _triangle(shared)
+    return keys
+
+
+def _triangle(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return rows * (rows + 1) // 2
+
+
+def attention_share(layers: int, heads: int, head_dim: int, weights: int) -> float:
+    """What a key costs in tokens: 4 operations a head, dimension and layer, against 2 a weight but the embedding."""
+    return 2.0 * layers * heads * head_dim / weights
+
+
+def deal(costs: Sequence[float], bins: int) -> list[list[int]]:
+    """Deal items onto `bins`, dearest first onto the cheapest; items keep their order within a bin."""
+    loads = [(0.0, number) for number in range(bins)]
     dealt: list[list[int]] = [[] for _ in range(bins)]
-    for item in sorted(range(len(tokens)), key=lambda i: (-tokens[i], i)):
-        load, emptiest = heapq.heappop(loads)
-        heapq.heappush(loads, (load + tokens[item], emptiest))
-        dealt[emptiest].append(item)
+    for item in sorted(range(len(costs)), key=lambda i: (-costs[i], i)):
+        load, cheapest = heapq.heappop(loads)
+        heapq.heappush(loads, (load + costs[item], cheapest))
+        dealt[cheapest].append(item)
     return [sorted(items) for items in dealt]
 
 
-def pack(tokens: Sequence[int], world_size: int, tokens_per_pack: int) -> list[list[int]]:
+def pack(
+    tokens: Sequence[int], world_size: int, tokens_per_pack: int, costs: Sequence[float] | None = None
+) -> list[list[int]]:
     """Items onto the fewest `world_size * k` packs of at most `tokens_per_pack`; an item over it stands alone.
 
     With fewer items than ranks some packs are empty: the rank then contributes nothing to the step.
@@ -92,18 +112,24 @@ def pack(tokens: Sequence[int], world_size: int, tokens_per_pack: int) -> list[l
     large = sum(2 * size > capacity for size in tokens)  # no two of these fit one pack
     k = max(1, math.ceil(sum(tokens) / (world_size * capacity)), math.ceil(large / world_size))
     while True:
-        dealt = deal(tokens, world_size * k)
+        dealt = deal(tokens if costs is None else costs, world_size * k)
         if all(sum(tokens[i] for i in items) <= capacity for items in dealt):
             return dealt
         k += 1
 
 
 def plan_step(
-    schedule: Schedule, tokens: NDArray[np.int64], step: int, world_size: int, tokens_per_pack: int
+    schedule: Schedule,
+    tokens: NDArray[np.int64],
+    step: int,
+    world_size: int,
+    tokens_per_pack: int,
+    costs: NDArray[np.float64] | None = None,
 ) -> StepPlan:
-    """The packs of `step` (from 1) for every rank."""
+    """The packs of `step` (from 1) for every rank. Without `costs` a pair costs its tokens."""
     epoch, members = schedule.pairs_of(step)
-    dealt = pack([int(t) for t in tokens[members]], world_size, tokens_per_pack)
+    mine = None if costs is None else costs[members].tolist()
+    dealt = pack([int(t) for t in tokens[members]], world_size, tokens_per_pack, mine)
     packs = [tuple(int(members[i]) for i in items) for items in dealt]
     per_rank = tuple(tuple(packs[rank::world_size]) for rank in range(world_size))
     return StepPlan(step=step, epoch=epoch, pairs=len(members), packs=per_rank)

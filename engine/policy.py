@@ -26,6 +26,7 @@ from engine.kernels.head import LogprobHead, default_fold, fuse_head, logit_shap
 from engine.kernels.logprob import HeadOptions, fused_logprob
 from engine.layout import PackLayout, lay_out
 from engine.models.adapters import adapter_disabled
+from engine.plan import attention_share
 
 Mode = Literal["shared", "packed", "single"]
 
@@ -66,6 +67,18 @@ class Policy(nn.Module):
         fold = fold or default_fold(self.base.device)
         self.options = HeadOptions(shape=logit_shape(self.base), fold=fold)
         fuse_head(self.base, self.options)
+
+    @property
+    def key_cost(self) -> float:
+        """What attending to a key costs, in units of what a token costs elsewhere; 0 for a model that does not say."""
+        config = self.base.config.get_text_config()
+        layers, heads = (getattr(config, f"num_{name}", 0) for name in ("hidden_layers", "attention_heads"))
+        if not (layers and heads):
+            return 0.0
+        dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+        embedding = self.base.get_input_embeddings().weight.numel()
+        weights = sum(p.numel() for p in self.base.parameters()) - embedding
+        return attention_share(layers, heads, dim, max(1, weights))
 
     @property
     def numerics(self) -> str:

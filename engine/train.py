@@ -151,9 +151,13 @@ def build(
     if choice.reason:
         events.warning("policy.mode", choice.reason, mode=choice.mode, reason=choice.reason)
     weights = MasterWeights(trained, masters, config.optimizer)
-    train_set = PairSet.of(prepared.train, policy.shares_prefix)
-    eval_set = PairSet.of(prepared.eval, policy.shares_prefix) if prepared.eval else None
+    key_cost = policy.key_cost
+    train_set = PairSet.of(prepared.train, policy.shares_prefix, key_cost)
+    eval_set = PairSet.of(prepared.eval, policy.shares_prefix, key_cost) if prepared.eval else None
     trainer = Trainer(config, policy, weights, accelerator, train_set, eval_set, events, control)
+    packing = trainer.packing()
+    events.emit("packs", **packing.to_json())
+    print(packing, flush=True)
     compile_where_it_pays(trainer, longest_of(prepared))
     return trainer, loaded
 

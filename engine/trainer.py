@@ -18,7 +18,8 @@ from engine.meter import COLUMNS, Meter, metric_sums, progress_of
 from engine.mix import mix_of, source_names
 from engine.objectives import PairLogps, pair_losses, pair_metrics
 from engine.optimizer import MasterWeights, learning_rate
-from engine.plan import Pack, Schedule, StepPlan, pack_tokens, packs_in_order, plan_step
+from engine.packing import STEPS_LOOKED_AT, Packing, measure
+from engine.plan import Pack, Schedule, StepPlan, pack_tokens, packs_in_order, plan_step, visible_keys
 from engine.policy import Policy
 from engine.reference import ReferenceCache, pair_key
 from engine.rundir.control import Control
@@ -43,14 +44,19 @@ class PairSet:
 
     store: PairStore
     tokens: NDArray[np.int64]
+    unshared: NDArray[np.int64]
+    costs: NDArray[np.float64]
     sources: NDArray[np.int32]
     reference: NDArray[np.float32]
 
     @classmethod
-    def of(cls, store: PairStore, share_prefix: bool) -> "PairSet":
-        tokens = pack_tokens(store.lengths(), share_prefix)
+    def of(cls, store: PairStore, share_prefix: bool, key_cost: float = 0.0) -> "PairSet":
+        """`key_cost` is what a visible key costs in tokens."""
+        lengths = store.lengths()
+        tokens = pack_tokens(lengths, share_prefix)
+        costs = tokens + key_cost * visible_keys(lengths, share_prefix)
         nothing = np.full((len(store), 2), np.nan, dtype=np.float32)
-        return cls(store, tokens, store.sources(), nothing)
+        return cls(store, tokens, pack_tokens(lengths, False), costs, store.sources(), nothing)
 
 
 class Trainer:
@@ -90,7 +96,13 @@ class Trainer:
     def plan(self, step: int) -> StepPlan:
         """The packs of `step`, from 1."""
         world, size = self.accelerator.num_processes, self.config.train.tokens_per_pack
-        return plan_step(self.schedule, self.train.tokens, step, world, size)
+        return plan_step(self.schedule, self.train.tokens, step, world, size, self.train.costs)
+
+    def packing(self) -> Packing:
+        """How the first steps are packed."""
+        steps = range(1, min(self.schedule.total_steps, STEPS_LOOKED_AT) + 1)
+        pairs = self.train
+        return measure((self.plan(step) for step in steps), pairs.tokens, pairs.unshared, pairs.costs)
 
     @property
     def tokens_in_all(self) -> float:

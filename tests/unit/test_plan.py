@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.mix import Mix
-from engine.plan import Schedule, deal, pack, pack_tokens, packs_in_order, plan_step
+from engine.packing import measure
+from engine.plan import (
+    Schedule,
+    attention_share,
+    deal,
+    pack,
+    pack_tokens,
+    packs_in_order,
+    plan_step,
+    visible_keys,
+)
 
 TOKENS = st.lists(st.integers(1, 100), min_size=1, max_size=40)
 
@@ -62,6 +72,41 @@ def test_a_shared_prefix_is_counted_once_and_last_tokens_never() -> None:
     lengths = np.array([[10, 8, 4, 4, 5], [6, 6, 3, 3, 6]], dtype=np.int32)
     assert pack_tokens(lengths, share_prefix=False).tolist() == [16, 10]
     assert pack_tokens(lengths, share_prefix=True).tolist() == [11, 5]
+
+
+def test_keys_are_counted_as_attention_sees_them() -> None:
+    """The trunk's 4 rows see 1 + 2 + 3 + 4 keys, the branch's one row the 2 that are shared and itself."""
+    lengths = np.array([[5, 4, 3, 3, 2]], dtype=np.int32)
+    assert visible_keys(lengths, share_prefix=True).tolist() == [10 + 3]
+    assert visible_keys(lengths, share_prefix=False).tolist() == [10 + 6]
+
+
+def test_a_key_s_cost_is_attention_s_share_of_a_model() -> None:
+    """SmolLM2-135M: at 1,000 visible keys a token's attention costs a third of the rest."""
+    assert attention_share(layers=30, heads=9, head_dim=64, weights=106_203_456) == pytest.approx(
+        3.25e-4, rel=1e-2
+    )
+
+
+@given(st.lists(st.integers(1, 2000), min_size=4, max_size=40), st.integers(2, 4))
+def test_costs_even_out_the_ranks_whatever_the_tokens(lengths: list[int], world: int) -> None:
+    tokens = [100] * len(lengths)
+    costs = [100 + 0.1 * n for n in lengths]
+    dealt = pack(tokens, world, 100 * len(lengths), costs)
+    loads = [sum(costs[i] for i in items) for items in dealt]
+    assert max(loads) - min(loads) <= max(costs)
+
+
+def test_what_packs_are_like_is_measured_on_the_plan() -> None:
+    lengths = np.array([[10, 8, 4, 4, 5], [6, 6, 3, 3, 6], [10, 8, 4, 4, 5]], dtype=np.int32)
+    tokens, alone = pack_tokens(lengths, share_prefix=True), pack_tokens(lengths, share_prefix=False)
+    schedule = Schedule(mix=Mix.even(3), pairs_per_step=3, seed=0)
+    costs = tokens.astype(float)
+    packing = measure([plan_step(schedule, tokens, 1, 1, 16, costs)], tokens, alone, costs)
+    assert (packing.packs_per_step, packing.tokens_per_pack) == (2, 27 / 2)
+    assert packing.sharing == (16 + 10 + 16) / (11 + 5 + 11)
+    two_ranks = measure([plan_step(schedule, tokens, 1, 2, 16, costs)], tokens, alone, costs)
+    assert two_ranks.imbalance == pytest.approx(16 / 13.5)
 
 
 @given(TOKENS, st.integers(100, 300))
