@@ -2,13 +2,14 @@
 
     python -m benchmarks.attention [--turns 7]
 
-Heads of SmolLM2-135M (9 on 3, of 64). Both attend segment by segment to exactly the same keys; torch's is its scaled dot
-product attention, which takes flash attention's way on a CPU. Also printed is the kernel's rate, with the operations of
+Heads of SmolLM2-135M (9 on 3, of 64). Both attend segment by segment to exactly the same keys; torch's is its scaled
+dot product attention, which takes flash attention's way on a CPU. Also printed is the kernel's rate, with the operations of
 the visible keys alone counted: 4 a key and dimension forward, 10 backward.
 """
 
 import argparse
 import sys
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -58,9 +59,11 @@ def line(name: str, segments: list[Segment], turns: int) -> str:
     query, key, value = (_draw(count, tokens) for count in (HEADS, KEY_HEADS, KEY_HEADS))
     grad = torch.randn(1, tokens, HEADS, DIM).bfloat16()
     tables = {"torch": SegmentTable(segments), "kernel": SegmentTable(segments, native=True)}
-    forward = {who: partial(_attend, table, query, key, value) for who, table in tables.items()}
-    both = {f"{who} whole": partial(_train, table, query, key, value, grad) for who, table in tables.items()}
-    best = best_of(forward | both, turns)
+    ways: dict[str, Callable[[], object]] = {}
+    for who, table in tables.items():
+        ways[who] = partial(_attend, table, query, key, value)
+        ways[f"{who} whole"] = partial(_train, table, query, key, value, grad)
+    best = best_of(ways, turns)
     fwd = {who: best[who] * 1e3 for who in tables}
     bwd = {who: best[f"{who} whole"] * 1e3 - fwd[who] for who in tables}
     keys = sum(s.length * s.shared + s.length * (s.length + 1) // 2 for s in segments)

@@ -1,4 +1,4 @@
-"""What the CUDA kernels should take on an A100 and an H100: operations, bytes, and the time that the larger of both needs.
+"""What the head should take on an A100 and an H100: operations, bytes moved, and the time that both need.
 
     python -m benchmarks.roofline [--rows 8192] [--hidden 4096] [--vocabulary 151936]
 
