@@ -2,9 +2,9 @@
 
     python -m benchmarks.attention [--turns 7]
 
-Heads of SmolLM2-135M (9 on 3, of 64). Both attend segment by segment to exactly the same keys; torch's is its scaled
-dot product attention, which takes flash attention's way on a CPU. Also printed is the kernel's rate, with the operations of
-the visible keys alone counted: 4 a key and dimension forward, 10 backward.
+Heads of SmolLM2-135M (9 on 3, of 64). Both attend segment by segment to exactly the same keys; torch's is its scaled dot
+product attention, which goes the way of flash attention on a CPU. Also printed is the kernel's rate, counting visible
+keys alone: 4 operations a key and dimension forward, 10 backward.
 """
 
 import argparse

@@ -7,7 +7,8 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are tiny: a second thread only waits
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("TRITON_INTERPRET", "1")  # CUDA kernels on a CPU; read when they are imported
+if not Path("/dev/nvidia0").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # CUDA kernels on a CPU; read when they are imported
 
 BUILT = Path(tempfile.gettempdir()) / f"dpo-tui-tests-{os.getuid()}"
 """What tests compile, once for all of them: the same source gives the same code."""
