@@ -2,7 +2,7 @@
 
     python -m benchmarks.attention [--turns 7]
 
-Heads of SmolLM2-135M (9 on 3, of 64). Both attend segment by segment to exactly the same keys; torch's is its scaled dot
+Heads of SmolLM2-135M (9 on 3, of 64). Both attend segment by segment to the same keys; torch's is its scaled dot
 product attention, which goes the way of flash attention on a CPU. Also printed is the kernel's rate, counting visible
 keys alone: 4 operations a key and dimension forward, 10 backward.
 """
