@@ -32,10 +32,10 @@ def library(source: str) -> ctypes.CDLL:
     """The library of the file `source` in this folder. Raises BuildError."""
     torch.get_num_threads()  # torch's OpenMP runtime is there before the library asks for it
     compiler = find_compiler()
-    with as_file(files(__package__) / source) as path:
-        target = _folder() / f"{path.stem}-{_key(path, compiler)}.so"
+    with as_file(files(__package__)) as folder:
+        target = _folder() / f"{Path(source).stem}-{_key(folder, compiler)}.so"
         if not target.exists():
-            _build(path, compiler, target)
+            _build(folder / source, compiler, target)
     try:
         return ctypes.CDLL(str(target))
     except OSError as error:
@@ -54,8 +54,10 @@ def _folder() -> Path:
     return Path(platformdirs.user_cache_dir("dpo-tui")) / "kernels"
 
 
-def _key(source: Path, compiler: str) -> str:
-    digest = hashlib.blake2b(source.read_bytes(), digest_size=12)
+def _key(folder: Path, compiler: str) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    for source in sorted([*folder.glob("*.h"), *folder.glob("*.cpp")]):
+        digest.update(source.read_bytes())
     digest.update("\n".join((*FLAGS, _output([compiler, "--version"]), _processor())).encode())
     return digest.hexdigest()
 
