@@ -57,6 +57,9 @@ def test_it_holds_both_packages_and_the_templates(wheel: Path) -> None:
         "dpo-tui.schema.json",
         "quickstart/pairs.jsonl",
     } <= shipped
+    sources = {path.name for path in (CHECKOUT / "engine/kernels/native").glob("*.[ch]*")}
+    assert "attention.cpp" in sources
+    assert {f"engine/kernels/native/{name}" for name in sources} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
