@@ -10,9 +10,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 if not Path("/dev/nvidia0").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # CUDA kernels on a CPU; read when they are imported
 
+# What tests compile, once for all of them: the same source gives the same code.
 BUILT = Path(tempfile.gettempdir()) / f"dpo-tui-tests-{os.getuid()}"
-"""What tests compile, once for all of them: the same source gives the same code."""
-os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(BUILT / "inductor"))
+os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(BUILT))
 
 import pytest  # noqa: E402  (after what is read when it is imported)
 from hypothesis import settings  # noqa: E402
@@ -25,11 +25,7 @@ settings.load_profile("repeatable")
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test finds, or leaves, prepared pairs and reference log-probabilities in anybody's cache."""
-    cache = tmp_path / "cache"
-    (cache / "dpo-tui").mkdir(parents=True)
-    (BUILT / "kernels").mkdir(parents=True, exist_ok=True)
-    (cache / "dpo-tui" / "kernels").symlink_to(BUILT / "kernels")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(autouse=True)

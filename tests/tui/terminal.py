@@ -26,6 +26,11 @@ LEFT = (b"\x1b[?1049l", b"\x1b[?1000l")
 """What a terminal is told when the alternate screen and the mouse are taken, and given back."""
 
 
+def _environment() -> dict[str, str]:
+    """This process's, without the size of its own terminal, which wins over the size of any other."""
+    return {name: value for name, value in os.environ.items() if name not in ("LINES", "COLUMNS")}
+
+
 class Terminal:
     """`python -P -m dpo_tui ...` on a pseudo-terminal. Use as a context: the process does not outlive it."""
 
@@ -49,7 +54,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             cwd=cwd,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})},
+            env={**_environment(), "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})},
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
         )

@@ -122,7 +122,7 @@ def export(run: RunDir, work: Path) -> Path:
     with Terminal(["attach", "mine"], cwd=work, size=TALL) as terminal:
         terminal.wait_for("mine", "■ stopped")
         terminal.press("e")
-        terminal.wait_for("step-")
+        terminal.wait_for("step-", "Folder", "keep it here")
         terminal.press("enter")
         terminal.wait_for("bit for bit", "before", "after", "from_pretrained", seconds=SECONDS)
         terminal.press("ctrl+q")
