@@ -69,7 +69,7 @@ def train(name: str, *, detach: bool = False) -> None:
     """A training of the quickstart by the command line."""
     sets = ["train.pairs_per_step=2", "train.save_every=16", "data.max_length=128", *TRAINED[name]]
     sets += ["data.max_prompt_length=64", "train.tokens_per_pack=512", "data.sources.0.limit=40"]
-    sets += ["optimizer.learning_rate=5e-6", "export.enabled=false"]
+    sets += ["optimizer.learning_rate=2e-6", "export.enabled=false"]
     config = HERE.parent / "templates" / "quickstart.toml"
     command = [sys.executable, "-P", "-m", "dpo_tui", "--headless", str(config), "--run", name]
     command += [f"--set={setting}" for setting in sets] + (["--detach"] if detach else [])
