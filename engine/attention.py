@@ -148,11 +148,22 @@ AttentionInterface.register(NAME, pair_attention)
 
 def runs_native(model: PreTrainedModel) -> bool:
     """Whether the CPU's own kernel serves this model here."""
+    return _could_run_native(model) and cpu_attention.problem() is None
+
+
+def native_problem(model: PreTrainedModel) -> str | None:
+    """Why the kernel that would serve this model on this processor is not there; None where it would not, or is."""
+    could = _could_run_native(model) and torch.cpu._is_avx512_bf16_supported()
+    return cpu_attention.problem() if could else None
+
+
+def _could_run_native(model: PreTrainedModel) -> bool:
     if model.device.type != "cpu" or model.dtype != torch.bfloat16:
         return False
     config = model.config.get_text_config()
-    dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return dim in cpu_attention.DIMS and cpu_attention.problem() is None
+    heads = getattr(config, "num_attention_heads", 0)
+    dim = getattr(config, "head_dim", None) or (config.hidden_size // heads if heads else 0)
+    return dim in cpu_attention.DIMS
 
 
 def refusal(model: PreTrainedModel) -> str | None:

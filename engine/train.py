@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from engine.attention import native_problem
 from engine.checkpoint import Identity
 from engine.compiled import compile_policy, wanted
 from engine.config.load import config_digest, load_config
@@ -150,6 +151,9 @@ def build(
     policy.use_mode(choice.mode)
     if choice.reason:
         events.warning("policy.mode", choice.reason, mode=choice.mode, reason=choice.reason)
+    if problem := native_problem(policy.base):
+        reason = f"the CPU's attention kernel cannot be built ({problem})"
+        events.warning("compile.fallback", f"attention is torch's own: {reason}", reason=reason)
     weights = MasterWeights(trained, masters, config.optimizer)
     key_cost = policy.key_cost
     train_set = PairSet.of(prepared.train, policy.shares_prefix, key_cost)

@@ -40,6 +40,11 @@ def segment_attention(
     of 0 is none. Returns [1, T, Hq, D] bf16 and the log-sum-exp [Hq, T] fp32 of each row's scores.
     """
     _, heads, tokens, dim = query.shape
+    # Plain pointers read whatever lies there: a value of another width must never get this far.
+    assert dim in DIMS, f"heads of {dim}"
+    assert key.shape == value.shape == (1, key.shape[1], tokens, dim), f"{key.shape} and {value.shape}"
+    assert heads % key.shape[1] == 0, f"{heads} heads on {key.shape[1]}"
+    assert {x.dtype for x in (query, key, value)} == {torch.bfloat16}, f"{query.dtype}"
     query, key, value = (_rows(x) for x in (query, key, value))
     out = query.new_empty(1, tokens, heads, dim)
     lse = query.new_empty(heads, tokens, dtype=torch.float32)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.attention import dense_attention, pair_attention
+from engine.attention import dense_attention, native_problem, pair_attention
 from engine.kernels import cpu_attention
 from engine.kernels.cpu_attention import segment_attention
 from engine.layout import Segment, SegmentTable, lay_out
@@ -138,6 +138,23 @@ def test_a_policy_uses_it_and_computes_what_it_did_without() -> None:
     policy.native = False
     theirs = policy(policy.lay_out(random_pairs(4)))
     assert ((mine - theirs).abs() < 0.05 * pack.lengths + 0.5).all()
+
+
+def test_values_of_another_width_are_refused() -> None:
+    query, key, value, _ = tensors(SHARED, (2, 1), 64)
+    with pytest.raises(AssertionError):
+        attend(query, key, value[..., :32], SHARED, None)
+    with pytest.raises(AssertionError, match="heads of 16"):
+        attend(query[..., :16], key[..., :16], value[..., :16], SHARED, None)
+
+
+def test_a_kernel_that_cannot_be_built_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model("wide").bfloat16()
+    assert native_problem(model) is None
+    monkeypatch.setattr(cpu_attention, "problem", lambda: "there is no C++ compiler; install g++")
+    assert native_problem(model) == "there is no C++ compiler; install g++"
+    assert not Policy(model).native
+    assert native_problem(tiny_model("wide")) is None, "fp32 would not use it"
 
 
 def test_models_it_does_not_serve_get_torch_s() -> None:
