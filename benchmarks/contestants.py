@@ -112,7 +112,7 @@ def ours(parts: Parts, run: RunDir, config: Config, steps: int) -> Measured:
     start = time.perf_counter()
     model = load_model(config.model).model
     trained = trained_tensors(model)
-    masters = split_precision(model, trained, DTYPES[config.model.dtype], adapters=False)
+    masters = split_precision(model, trained, DTYPES[config.model.dtype], torch.device("cpu"), adapters=False)
     policy = Policy(model, "shared" if parts.shares else "packed")
     policy.native = policy.native and parts.native
     weights = MasterWeights(trained, masters, config.optimizer)

@@ -32,20 +32,27 @@ def learning_rate(settings: Optimizer, step: int, total_steps: int) -> float:
 
 
 def split_precision(
-    model: nn.Module, trained: Mapping[str, nn.Parameter], dtype: torch.dtype, adapters: bool
+    model: nn.Module,
+    trained: Mapping[str, nn.Parameter],
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    adapters: bool,
 ) -> dict[str, Tensor]:
-    """Cast the model to its computing type; returns the fp32 weights to train, by name.
+    """Cast the model to its computing type on `device`, weight by weight; returns the fp32 weights to train, by name.
 
     Adapters on a frozen base compute in fp32 and are their own master weights, as is a model that computes in fp32.
     Buffers stay as they are: rotary frequencies lose whole positions in bf16.
     """
     own = adapters or dtype == torch.float32
     # No copy: the cast below gives the model new storage, and the masters keep the old.
-    masters = {name: p if own else p.detach() for name, p in trained.items()}
+    masters = {name: p if own else p.detach().to(device) for name, p in trained.items()}
     assert all(weight.dtype == torch.float32 for weight in masters.values())
     for parameter in model.parameters():
-        if not (adapters and parameter.requires_grad):
-            parameter.data = to_dtype(parameter.data, dtype)
+        own_type = adapters and parameter.requires_grad
+        moved = parameter.data.to(device)
+        parameter.data = moved if own_type else to_dtype(moved, dtype)
+    model.to(device)  # its buffers
     return masters
 
 
@@ -63,6 +70,11 @@ class MasterWeights:
         self._first: dict[str, Tensor] = {}
         self._scale = 1.0
         self._adamw = torch.optim.AdamW(self._groups(), lr=0.0, betas=BETAS, eps=EPSILON, fused=True)
+
+    @property
+    def size(self) -> int:
+        """How many weights are trained."""
+        return sum(weight.numel() for weight in self.weights.values())
 
     def _groups(self) -> list[dict[str, object]]:
         """Weight decay for matrices, none for norms and biases."""

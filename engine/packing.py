@@ -1,4 +1,4 @@
-"""How well a plan packs: what sharing saves, how full and how even the packs are."""
+"""How well a plan packs: what sharing saves, how full and how even the packs are, and which pack is the largest."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.memory import Work
 from engine.plan import StepPlan
 
 STEPS_LOOKED_AT = 200
@@ -58,4 +59,15 @@ def measure(
         sharing=alone / computed,
         padding=0.0,
         imbalance=float(np.mean(uneven)),
+    )
+
+
+def largest(steps: Iterable[StepPlan], tokens: NDArray[np.int64], rows: NDArray[np.int64]) -> Work:
+    """The most tokens and scored rows that meet in a pack of `steps`, and the most packs of a step on a rank."""
+    plans = list(steps)
+    members = [list(pack) for plan in plans for rank in plan.packs for pack in rank]
+    return Work(
+        tokens=max(int(tokens[pack].sum()) for pack in members),
+        rows=max(int(rows[pack].sum()) for pack in members),
+        packs=max(len(rank) for plan in plans for rank in plan.packs),
     )

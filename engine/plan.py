@@ -73,6 +73,12 @@ def shared_tokens(lengths: Lengths) -> NDArray[np.int64]:
     return shared
 
 
+def scored_rows(lengths: Lengths) -> NDArray[np.int64]:
+    """Tokens of each pair whose log-probability counts: both completions."""
+    rows: NDArray[np.int64] = (lengths[:, 0] - lengths[:, 2] + lengths[:, 1] - lengths[:, 3]).astype(np.int64)
+    return rows
+
+
 def visible_keys(lengths: Lengths, share_prefix: bool) -> NDArray[np.int64]:
     """How many keys the input tokens of each pair attend to, all together: what attention costs."""
     chosen, rejected = (lengths[:, side].astype(np.int64) - 1 for side in (0, 1))

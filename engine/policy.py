@@ -27,6 +27,7 @@ from engine.kernels.logprob import HeadOptions, fused_logprob
 from engine.layout import PackLayout, lay_out
 from engine.models.adapters import adapter_disabled
 from engine.plan import attention_share
+from engine.shape import ModelShape, shape_of
 
 Mode = Literal["shared", "packed", "single"]
 
@@ -71,14 +72,17 @@ class Policy(nn.Module):
     @property
     def key_cost(self) -> float:
         """What attending to a key costs, in units of what a token costs elsewhere; 0 for a model that does not say."""
-        config = self.base.config.get_text_config()
-        layers, heads = (getattr(config, f"num_{name}", 0) for name in ("hidden_layers", "attention_heads"))
-        if not (layers and heads):
+        shape = self.shape
+        if shape is None:
             return 0.0
-        dim = getattr(config, "head_dim", None) or config.hidden_size // heads
-        embedding = self.base.get_input_embeddings().weight.numel()
-        weights = sum(p.numel() for p in self.base.parameters()) - embedding
-        return attention_share(layers, heads, dim, max(1, weights))
+        weights = shape.parameters - self.base.get_input_embeddings().weight.numel()
+        return attention_share(shape.layers, shape.heads, shape.head_dim, max(1, weights))
+
+    @property
+    def shape(self) -> ModelShape | None:
+        """The model's sizes, its adapters not counted; None for a model whose config does not say them."""
+        own = (p.numel() for name, p in self.base.named_parameters() if ".lora_" not in name)
+        return shape_of(self.base.config.get_text_config().to_dict(), sum(own))
 
     @property
     def numerics(self) -> str:

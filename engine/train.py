@@ -7,16 +7,14 @@ from pathlib import Path
 
 import torch
 
-from engine.attention import native_problem
+from engine.build import build
 from engine.checkpoint import Identity
-from engine.compiled import compile_policy, wanted
 from engine.config.load import config_digest, load_config
 from engine.config.schema import Config
 from engine.data.prepare import prepare
-from engine.data.prepared.pairs import Pair
 from engine.data.prepared.prepared_set import Prepared
-from engine.distributed import make_accelerator, numerics
-from engine.exits import EngineError, Exit, NonFiniteError, StopRequested, UnusableError
+from engine.distributed import numerics
+from engine.exits import EngineError, Exit, NonFiniteError, StopRequested
 from engine.export.export import export
 from engine.export.folder import export_folder, require_target
 from engine.export.stages import counted
@@ -25,21 +23,16 @@ from engine.gates import pass_gates, require_eval_pairs, require_few_dropped
 from engine.keeper import Keeper
 from engine.meter import progress_of
 from engine.mix import mix_of, require_step
-from engine.models.adapters import add_lora
 from engine.models.hub import require_login, require_repo_id
-from engine.models.load import LoadedModel, load_model, load_tokenizer
+from engine.models.load import LoadedModel, load_tokenizer
 from engine.models.quiet import quiet_libraries
-from engine.models.weights import trained_tensors
-from engine.optimizer import MasterWeights, split_precision
 from engine.pins import pinned
-from engine.policy import Policy, choose_mode
 from engine.reference import ReferenceCache, cache_folder
-from engine.rounding import DTYPES
 from engine.rundir.control import Control
 from engine.rundir.events import EventWriter
 from engine.rundir.paths import RunDir
 from engine.sanitize import visible
-from engine.trainer import PairSet, Trainer
+from engine.trainer import Trainer
 
 OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
 
@@ -76,7 +69,7 @@ def run(run: RunDir, events: EventWriter) -> None:
         require_exportable(run, asked)
     config = pinned(asked, run)
     prepared = prepare_data(run, config, events, control)
-    trainer, loaded = build(config, prepared, events, control)
+    trainer, loaded = build(run, config, prepared, events, control)
 
     cache = fill_references(trainer, loaded)
     identity = Identity(
@@ -127,100 +120,6 @@ def prepare_data(run: RunDir, config: Config, events: EventWriter, control: Cont
     note_tokenizer(run, config, tokenizer)
     events.phase("tokenize", "end")
     return prepared
-
-
-def build(
-    config: Config, prepared: Prepared, events: EventWriter, control: Control
-) -> tuple[Trainer, LoadedModel]:
-    """The model with its fp32 weights, in the fastest mode that is exact for it, ready to train."""
-    accelerator = make_accelerator(config.launch.devices)
-    events.phase("download", "start")
-    loaded = load_model(config.model)
-    events.phase("download", "end")
-    lora = config.model.lora
-    model = loaded.model if lora is None else add_lora(loaded.model, lora, config.run.seed)
-    model.to(accelerator.device)
-    trained = trained_tensors(model)
-    masters = split_precision(model, trained, DTYPES[config.model.dtype], adapters=lora is not None)
-    if config.train.gradient_checkpointing:
-        enable_checkpointing(loaded)
-    policy = Policy(model)
-    dropout = lora is not None and lora.dropout > 0
-    require_fit(loaded, prepared)
-    choice = choose_mode(policy, longest_of(prepared), config.train.share_prompt, dropout)
-    policy.use_mode(choice.mode)
-    if choice.reason:
-        events.warning("policy.mode", choice.reason, mode=choice.mode, reason=choice.reason)
-    if problem := native_problem(policy.base):
-        reason = f"the CPU's attention kernel cannot be built ({problem})"
-        events.warning("compile.fallback", f"attention is torch's own: {reason}", reason=reason)
-    weights = MasterWeights(trained, masters, config.optimizer)
-    key_cost = policy.key_cost
-    train_set = PairSet.of(prepared.train, policy.shares_prefix, key_cost)
-    eval_set = PairSet.of(prepared.eval, policy.shares_prefix, key_cost) if prepared.eval else None
-    trainer = Trainer(config, policy, weights, accelerator, train_set, eval_set, events, control)
-    packing = trainer.packing()
-    events.emit("packs", **packing.to_json())
-    print(packing, flush=True)
-    compile_where_it_pays(trainer, longest_of(prepared))
-    return trainer, loaded
-
-
-def compile_where_it_pays(trainer: Trainer, pair: Pair) -> None:
-    """Compile the policy and the update, or say why not; the run is the same either way, but for its speed."""
-    policy, events = trainer.policy, trainer.events
-    device, size = policy.base.device.type, sum(p.numel() for p in policy.parameters())
-    if policy.mode == "single" or not wanted(trainer.config, size, trainer.tokens_in_all, device):
-        return
-    events.phase("compile", "start")
-    reason = compile_policy(policy, pair)
-    trainer.weights.compiled = policy.compiled and device == "cpu"
-    if reason:
-        events.warning("compile.fallback", f"nothing is compiled: {reason}", reason=reason)
-    events.phase("compile", "end")
-
-
-def enable_checkpointing(loaded: LoadedModel) -> None:
-    """Recompute activations in the backward pass, for models that can."""
-    if not loaded.model.supports_gradient_checkpointing:
-        raise UnusableError(
-            "model.no_checkpointing",
-            f"{loaded.origin.id} cannot recompute activations: set train.gradient_checkpointing = false",
-            id=loaded.origin.id,
-        )
-    loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
-
-
-def require_fit(loaded: LoadedModel, prepared: Prepared) -> None:
-    """Raise UnusableError for tokens or positions the model has no embedding for, which no kernel reports well."""
-    size = loaded.model.get_input_embeddings().num_embeddings
-    positions = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
-    for store in filter(None, (prepared.train, prepared.eval)):
-        highest, longest = store.highest_id(), int(store.lengths()[:, :2].max())
-        if highest >= size:
-            raise UnusableError(
-                "model.vocabulary",
-                f"the tokenizer writes token {highest}, and {loaded.origin.id} has embeddings for {size}: they do not "
-                "belong together",
-                id=loaded.origin.id,
-                token=highest,
-                size=size,
-            )
-        if positions is not None and longest - 1 > positions:
-            raise UnusableError(
-                "model.positions",
-                f"a pair has {longest} tokens, and {loaded.origin.id} has {positions} positions: set data.max_length "
-                f"to {positions} or less",
-                id=loaded.origin.id,
-                longest=longest,
-                positions=positions,
-            )
-
-
-def longest_of(prepared: Prepared, among: int = 64) -> Pair:
-    """The longest of the first pairs: what differs with length shows in it."""
-    lengths = prepared.train.lengths()[:among, :2].sum(1)
-    return prepared.train[int(lengths.argmax())]
 
 
 def fill_references(trainer: Trainer, loaded: LoadedModel) -> ReferenceCache:

@@ -1,25 +1,24 @@
 """The parts of a step: forward and backward over its packs, the update, evaluation, the reference."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.config.schema import Config
-from engine.data.prepared.pairs import PairStore
 from engine.distributed import total
 from engine.exits import CannotWriteError, EngineError, NonFiniteError, StopRequested
+from engine.memory import Work
 from engine.meter import COLUMNS, Meter, metric_sums, progress_of
-from engine.mix import mix_of, source_names
+from engine.mix import source_names
 from engine.objectives import PairLogps, pair_losses, pair_metrics
 from engine.optimizer import MasterWeights, learning_rate
-from engine.packing import STEPS_LOOKED_AT, Packing, measure
-from engine.plan import Pack, Schedule, StepPlan, pack_tokens, packs_in_order, plan_step, visible_keys
+from engine.packing import STEPS_LOOKED_AT, Packing, largest, measure
+from engine.pair_set import PairSet, schedule_of
+from engine.plan import Pack, StepPlan, packs_in_order, plan_step
 from engine.policy import Policy
 from engine.reference import ReferenceCache, pair_key
 from engine.rundir.control import Control
@@ -36,27 +35,6 @@ BROKEN_START = (
     'that the base model answers sensibly, look at the data with `dpo-tui data`, and try model.dtype = "float32"'
 )
 SEGMENT_PAIRS = 2048  # reference log-probabilities in one write
-
-
-@dataclass(slots=True)
-class PairSet:
-    """Pairs with their lengths and reference log-probabilities [n, 2], NaN where not filled."""
-
-    store: PairStore
-    tokens: NDArray[np.int64]
-    unshared: NDArray[np.int64]
-    costs: NDArray[np.float64]
-    sources: NDArray[np.int32]
-    reference: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, store: PairStore, share_prefix: bool, key_cost: float = 0.0) -> "PairSet":
-        """`key_cost` is what a visible key costs in tokens."""
-        lengths = store.lengths()
-        tokens = pack_tokens(lengths, share_prefix)
-        costs = tokens + key_cost * visible_keys(lengths, share_prefix)
-        nothing = np.full((len(store), 2), np.nan, dtype=np.float32)
-        return cls(store, tokens, pack_tokens(lengths, False), costs, store.sources(), nothing)
 
 
 class Trainer:
@@ -84,30 +62,32 @@ class Trainer:
         self.sources = source_names([source.path for source in config.data.sources])
         self.meter = Meter(self.sources)
         self._wrapped = accelerator.prepare(policy)
-        settings = config.train
-        self.schedule = Schedule(
-            mix=mix_of(config, train.sources),
-            pairs_per_step=settings.pairs_per_step,
-            seed=config.run.seed,
-            epochs=settings.epochs,
-            max_steps=settings.max_steps,
-        )
+        self.schedule = schedule_of(config, train)
+
+    @property
+    def pack_size(self) -> int:
+        """Most tokens of a pack."""
+        size = self.config.train.tokens_per_pack
+        assert size != "auto"
+        return size
 
     def plan(self, step: int) -> StepPlan:
         """The packs of `step`, from 1."""
-        world, size = self.accelerator.num_processes, self.config.train.tokens_per_pack
-        return plan_step(self.schedule, self.train.tokens, step, world, size, self.train.costs)
+        world = self.accelerator.num_processes
+        return plan_step(self.schedule, self.train.tokens, step, world, self.pack_size, self.train.costs)
 
     def packing(self) -> Packing:
         """How the first steps are packed."""
-        steps = range(1, min(self.schedule.total_steps, STEPS_LOOKED_AT) + 1)
         pairs = self.train
-        return measure((self.plan(step) for step in steps), pairs.tokens, pairs.unshared, pairs.costs)
+        return measure(self._first_plans(), pairs.tokens, pairs.unshared, pairs.costs)
 
-    @property
-    def tokens_in_all(self) -> float:
-        """Input tokens of the whole training, about."""
-        return float(self.train.tokens.mean()) * self.config.train.pairs_per_step * self.schedule.total_steps
+    def largest_work(self) -> Work:
+        """The largest pack of the first steps."""
+        return largest(self._first_plans(), self.train.tokens, self.train.rows)
+
+    def _first_plans(self) -> Iterator[StepPlan]:
+        steps = range(1, min(self.schedule.total_steps, STEPS_LOOKED_AT) + 1)
+        return (self.plan(step) for step in steps)
 
     def raise_if_stopped(self) -> None:
         """Between two packs: raise StopRequested if somebody asked."""
@@ -288,7 +268,7 @@ class Trainer:
 
     def _packs_in_order(self, pairs: PairSet) -> Iterable[Pack]:
         members: Sequence[int] = range(len(pairs.store))
-        return packs_in_order(members, pairs.tokens, self.config.train.tokens_per_pack)
+        return packs_in_order(members, pairs.tokens, self.pack_size)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

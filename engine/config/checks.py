@@ -47,7 +47,7 @@ def lengths(config: Config) -> Iterator[Conflict]:
             "lengths.prompt",
             {"max_length": data.max_length, "found": data.max_prompt_length},
         )
-    if pack < 2 * data.max_length:
+    if pack != "auto" and pack < 2 * data.max_length:
         yield Conflict(
             (("train", "tokens_per_pack"), ("data", "max_length")),
             f"must be at least {2 * data.max_length}, twice data.max_length, so that the longest pair fits "

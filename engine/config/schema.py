@@ -176,10 +176,9 @@ class Train(Section):
     pairs_per_step: int = Field(
         16, ge=1, description="Pairs in one optimiser step over all devices: the batch size."
     )
-    tokens_per_pack: int = Field(
-        4096,
-        ge=16,
-        description="Most tokens in one forward pass: lower needs less memory, and changes no result.",
+    tokens_per_pack: Annotated[int, Field(ge=16)] | Literal["auto"] = Field(
+        "auto",
+        description="Most tokens in one forward pass, or auto for as many as fit the memory; changes no result.",
     )
     share_prompt: bool = Field(
         True, description="Compute a prompt once for both of its completions, where the model allows it."

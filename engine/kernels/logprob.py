@@ -20,12 +20,8 @@ import torch
 from torch import Tensor
 
 from engine.kernels.fold import AS_THEY_ARE, EAGER, Fold, Folded, LogitShape, wide
+from engine.memory import LOGITS_BUDGET, TILE_BYTES
 
-LOGITS_BUDGET = 1 << 30
-"""Bytes of logits kept between forward and backward."""
-TILE_BYTES = 16 << 20
-GPU_TILE_BYTES = 256 << 20
-"""Logits worked on at a time, in their own type: what fits a CPU's cache, or fills a GPU."""
 LEAST_ROWS = 64
 """A thinner product wastes the cores."""
 
@@ -82,8 +78,7 @@ def eager_logprob(
 
 def tiles(rows: int, vocabulary: int, itemsize: int, device: str) -> list[slice]:
     """Row ranges whose logits fit a tile, never under `LEAST_ROWS` but for the last."""
-    budget = TILE_BYTES if device == "cpu" else GPU_TILE_BYTES
-    size = max(LEAST_ROWS, budget // (itemsize * vocabulary))
+    size = max(LEAST_ROWS, TILE_BYTES["cpu" if device == "cpu" else "cuda"] // (itemsize * vocabulary))
     count = max(1, -(-rows // size))
     even = -(-rows // count)  # no thin last tile
     return [slice(start, min(start + even, rows)) for start in range(0, rows, max(1, even))]

@@ -26,6 +26,11 @@ class RunDir:
         return self.root / "revisions.json"
 
     @property
+    def packs_json(self) -> Path:
+        """How large its packs are, where the config leaves that to the machine."""
+        return self.root / "packs.json"
+
+    @property
     def encoding_json(self) -> Path:
         """Hashes of the tokenizer and the chat template that its pairs were written with."""
         return self.root / "encoding.json"

@@ -19,7 +19,7 @@ UNIT = 2.0**-8
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several tiles even of a small head, the last not full."""
-    monkeypatch.setattr(logprob, "TILE_BYTES", 1)
+    monkeypatch.setitem(logprob.TILE_BYTES, "cpu", 1)
 
 
 def relative(mine: Tensor, theirs: Tensor) -> float:
@@ -192,7 +192,7 @@ def test_without_gradients_nothing_is_kept() -> None:
 
 
 def test_tiles_cover_all_rows_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logprob, "TILE_BYTES", 16 << 20)
+    monkeypatch.setitem(logprob.TILE_BYTES, "cpu", 16 << 20)
     for rows in (0, 1, 64, 65, 1000, 4097):
         parts = tiles(rows, 49_152, 2, "cpu")
         assert [i for part in parts for i in range(part.start, part.stop)] == list(range(rows))

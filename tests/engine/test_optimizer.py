@@ -17,7 +17,9 @@ def masters(dtype: torch.dtype) -> tuple[nn.Linear, MasterWeights]:
     layer = nn.Linear(8, 8)
     parameters = dict(layer.named_parameters())
     return layer, MasterWeights(
-        parameters, split_precision(layer, parameters, dtype, adapters=False), Optimizer(learning_rate=1e-2)
+        parameters,
+        split_precision(layer, parameters, dtype, torch.device("cpu"), adapters=False),
+        Optimizer(learning_rate=1e-2),
     )
 
 

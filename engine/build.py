@@ -1,0 +1,154 @@
+"""From config and prepared pairs to a trainer: the model loaded, cast and compiled, the fastest way that is exact."""
+
+import torch
+
+from engine.attention import native_problem
+from engine.compiled import compile_policy, wanted
+from engine.config.schema import Config
+from engine.data.prepared.pairs import Pair
+from engine.data.prepared.prepared_set import Prepared
+from engine.distributed import make_accelerator
+from engine.exits import UnusableError
+from engine.memory import Setup, estimate
+from engine.models.adapters import add_lora
+from engine.models.load import LoadedModel, load_model
+from engine.models.weights import trained_tensors
+from engine.optimizer import MasterWeights, split_precision
+from engine.pair_set import PairSet, tokens_in_all
+from engine.policy import Policy, choose_mode
+from engine.remedy import Pairs, fits, remedy, tight
+from engine.room import pairs_of, room, setup_of, with_pack_size
+from engine.rounding import DTYPES
+from engine.rundir.control import Control
+from engine.rundir.events import EventWriter
+from engine.rundir.paths import RunDir
+from engine.trainer import Trainer
+
+
+def build(
+    run: RunDir, config: Config, prepared: Prepared, events: EventWriter, control: Control
+) -> tuple[Trainer, LoadedModel]:
+    """The model with its fp32 weights, in the fastest mode that is exact for it, ready to train."""
+    accelerator = make_accelerator(config.launch.devices)
+    events.phase("download", "start")
+    loaded = load_model(config.model)
+    events.phase("download", "end")
+    require_fit(loaded, prepared)
+    policy, weights = trainable(config, loaded, accelerator.device)
+    use_fastest_mode(policy, config, longest_of(prepared), events)
+    train_set = PairSet.of(prepared.train, policy.shares_prefix, policy.key_cost)
+    eval_set = PairSet.of(prepared.eval, policy.shares_prefix, policy.key_cost) if prepared.eval else None
+    compiling = pays_to_compile(config, policy, tokens_in_all(config, train_set))
+    setup = setup_of(config, policy, weights.size, accelerator.num_processes, compiled=compiling)
+    pairs = pairs_of(train_set, config, accelerator.num_processes)
+    config = with_pack_size(config, run, policy, setup, pairs)
+    trainer = Trainer(config, policy, weights, accelerator, train_set, eval_set, events, control)
+    tell_of_packs(trainer)
+    if setup is not None:
+        tell_of_memory(trainer, setup, pairs)
+    if compiling:
+        compile_all(trainer, longest_of(prepared))
+    return trainer, loaded
+
+
+def trainable(config: Config, loaded: LoadedModel, device: torch.device) -> tuple[Policy, MasterWeights]:
+    """The model in its computing type on its device, with its adapters, and the weights that are trained."""
+    lora = config.model.lora
+    model = loaded.model if lora is None else add_lora(loaded.model, lora, config.run.seed)
+    trained = trained_tensors(model)
+    dtype = DTYPES[config.model.dtype]
+    masters = split_precision(model, trained, dtype, device, adapters=lora is not None)
+    if config.train.gradient_checkpointing:
+        enable_checkpointing(loaded)
+    return Policy(model), MasterWeights(trained, masters, config.optimizer)
+
+
+def use_fastest_mode(policy: Policy, config: Config, pair: Pair, events: EventWriter) -> None:
+    """Choose how packs are computed, and say what does not work here and why."""
+    lora = config.model.lora
+    dropout = lora is not None and lora.dropout > 0
+    choice = choose_mode(policy, pair, config.train.share_prompt, dropout)
+    policy.use_mode(choice.mode)
+    if choice.reason:
+        events.warning("policy.mode", choice.reason, mode=choice.mode, reason=choice.reason)
+    if problem := native_problem(policy.base):
+        reason = f"the CPU's attention kernel cannot be built ({problem})"
+        events.warning("compile.fallback", f"attention is torch's own: {reason}", reason=reason)
+
+
+def tell_of_packs(trainer: Trainer) -> None:
+    """How well the pairs pack, as an event and in the log."""
+    packing = trainer.packing()
+    trainer.events.emit("packs", **packing.to_json())
+    print(packing, flush=True)
+
+
+def tell_of_memory(trainer: Trainer, setup: Setup, pairs: Pairs) -> None:
+    """The peak that is expected, and, where it may not fit, what is the most of it and what would make it fit."""
+    expected, there = estimate(setup, trainer.largest_work()), room(trainer.policy)
+    trainer.events.emit("memory", room=there, tokens_per_pack=trainer.pack_size, **expected.to_json())
+    print(expected, flush=True)
+    if not fits(expected.total, there):
+        change = remedy(setup, pairs, trainer.pack_size, there)
+        text, params = tight(expected, there, change)
+        trainer.events.warning("memory.tight", text, **params)
+
+
+def pays_to_compile(config: Config, policy: Policy, tokens: float) -> bool:
+    """Whether this policy will be compiled."""
+    size = sum(p.numel() for p in policy.parameters())
+    return policy.mode != "single" and wanted(config, size, tokens, policy.base.device.type)
+
+
+def compile_all(trainer: Trainer, pair: Pair) -> None:
+    """Compile the policy and the update, or say why not; the run is the same either way, but for its speed."""
+    policy, events = trainer.policy, trainer.events
+    events.phase("compile", "start")
+    reason = compile_policy(policy, pair)
+    trainer.weights.compiled = policy.compiled and policy.base.device.type == "cpu"
+    if reason:
+        events.warning("compile.fallback", f"nothing is compiled: {reason}", reason=reason)
+    events.phase("compile", "end")
+
+
+def enable_checkpointing(loaded: LoadedModel) -> None:
+    """Recompute activations in the backward pass, for models that can."""
+    if not loaded.model.supports_gradient_checkpointing:
+        raise UnusableError(
+            "model.no_checkpointing",
+            f"{loaded.origin.id} cannot recompute activations: set train.gradient_checkpointing = false",
+            id=loaded.origin.id,
+        )
+    loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
+
+
+def require_fit(loaded: LoadedModel, prepared: Prepared) -> None:
+    """Raise UnusableError for tokens or positions the model has no embedding for, which no kernel reports well."""
+    size = loaded.model.get_input_embeddings().num_embeddings
+    positions = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
+    for store in filter(None, (prepared.train, prepared.eval)):
+        highest, longest = store.highest_id(), int(store.lengths()[:, :2].max())
+        if highest >= size:
+            raise UnusableError(
+                "model.vocabulary",
+                f"the tokenizer writes token {highest}, and {loaded.origin.id} has embeddings for {size}: they do not "
+                "belong together",
+                id=loaded.origin.id,
+                token=highest,
+                size=size,
+            )
+        if positions is not None and longest - 1 > positions:
+            raise UnusableError(
+                "model.positions",
+                f"a pair has {longest} tokens, and {loaded.origin.id} has {positions} positions: set data.max_length "
+                f"to {positions} or less",
+                id=loaded.origin.id,
+                longest=longest,
+                positions=positions,
+            )
+
+
+def longest_of(prepared: Prepared, among: int = 64) -> Pair:
+    """The longest of the first pairs: what differs with length shows in it."""
+    lengths = prepared.train.lengths()[:among, :2].sum(1)
+    return prepared.train[int(lengths.argmax())]

@@ -1,0 +1,281 @@
+"""How much memory a training takes on each device, told from sizes alone: before a weight is read.
+
+Every weight, gradient and moment is counted exactly; what a layer keeps for its backward pass is so many bytes for each
+token and each unit of its widths, counted once for every way a layer runs (`KEPT`; `benchmarks/memory.py` compares all
+of it with what trainings took). A training's memory is at its highest at one of four moments, named here as
+`Estimate.moment`:
+
+* loading: the checkpoint in fp32, before it is cast
+* turn: between forward and backward, with all that layers and head keep
+* backward: at its end, when all gradients are there
+* update: gradients, moments, and what the update works with
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from engine.shape import ModelShape
+
+Device: TypeAlias = Literal["cpu", "cuda"]
+Strategy: TypeAlias = Literal["single", "ddp", "zero1", "zero2", "zero3"]
+Part: TypeAlias = Literal["program", "weights", "optimizer", "gradients", "activations", "head"]
+Moment: TypeAlias = Literal["loading", "turn", "backward", "update"]
+
+PARTS: tuple[Part, ...] = ("program", "weights", "optimizer", "gradients", "activations", "head")
+
+LOGITS_BUDGET = 1 << 30
+"""Bytes of logits that the head keeps between forward and backward; beyond, it computes them again."""
+TILE_BYTES = {"cpu": 16 << 20, "cuda": 256 << 20}
+"""Logits worked on at a time: what fits a CPU's cache, or fills a GPU."""
+PROGRAM = {"cpu": 640 << 20, "cuda": 512 << 20}
+"""Libraries and their state: resident, or a CUDA context."""
+COMPILER = {"cpu": 190 << 20, "cuda": 0}
+"""What compiling adds to them."""
+NF4_BITS = 4.127
+"""Of a weight in 4 bits with its doubly quantised scales: arXiv:2305.14314."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Bytes a layer keeps for each token, for each unit of: hidden, queries, keys (= values), feed-forward."""
+
+    hidden: float
+    queries: float
+    keys: float
+    wide: float
+
+    def of(self, shape: ModelShape) -> float:
+        """Bytes of one token in one layer."""
+        return (
+            self.hidden * shape.hidden
+            + self.queries * shape.queries
+            + self.keys * shape.keys
+            + self.wide * shape.intermediate
+        )
+
+
+KEPT = {  # by bytes of a number, adapters or not, compiled or not
+    (2, False, False): Kept(16, 4, 4, 8),
+    (2, False, True): Kept(4, 4, 4, 4),
+    (2, True, False): Kept(28.2, 8.3, 4.4, 10),
+    (2, True, True): Kept(12.2, 8.3, 4.4, 8),
+    (4, False, False): Kept(24, 8, 8, 16),
+    (4, False, True): Kept(8, 8, 8, 8),
+    (4, True, False): Kept(16.5, 8, 8, 16),
+    (4, True, True): Kept(8.5, 8, 8, 8),
+}
+"""Of a Llama's layer: its norms, rotary embeddings, linear layers and gated activation."""
+GATHERED = Kept(0.2, 1.1, 1.45, 0)
+"""What attention over gathered keys keeps beside, in numbers: copies of queries and keys, and its output."""
+GATHERED_COMPILED = Kept(1.1, 1.1, 1.45, 0)
+"""The same, where it splits a compiled layer in two."""
+RECOMPUTED = 1.0
+"""Numbers of the hidden state a layer keeps under gradient checkpointing: its input."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How a model is trained."""
+
+    shape: ModelShape
+    trained: int
+    """Weights that are trained: all, or the adapters'."""
+    itemsize: int = 2
+    """Bytes of a number in the computing type."""
+    adapters: bool = False
+    quantized: bool = False
+    """A frozen base whose linear layers are in 4 bits."""
+    device: Device = "cuda"
+    world: int = 1
+    strategy: Strategy = "single"
+    offload: bool = False
+    """Optimizer states in the host's memory."""
+    compiled: bool = False
+    native: bool = False
+    """Attention by the CPU's own kernel, which keeps no copies."""
+    checkpointing: bool = False
+    fused: bool = True
+    """Without the fused head all logits are there in fp32, and their gradient."""
+
+    @property
+    def masters(self) -> bool:
+        """Whether the trained weights are kept in fp32 beside those the model computes with."""
+        return self.itemsize < 4 and not self.adapters
+
+    def share(self, of: Literal["weights", "gradients", "optimizer"]) -> int:
+        """Among how many devices a kind of state is cut."""
+        cut = {
+            "weights": ("zero3",),
+            "gradients": ("zero2", "zero3"),
+            "optimizer": ("zero1", "zero2", "zero3"),
+        }
+        return self.world if self.strategy in cut[of] else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """The dearest pack of a step: its input tokens, its scored rows, and how many packs a step has on a device."""
+
+    tokens: int
+    rows: int
+    packs: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Bytes of each part on one device, at the moment when they are the most."""
+
+    moment: Moment
+    parts: dict[Part, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts.values())
+
+    @property
+    def largest(self) -> Part:
+        return max(self.parts, key=lambda part: self.parts[part])
+
+    def to_json(self) -> dict[str, object]:
+        parts: dict[str, object] = {str(part): size for part, size in self.parts.items()}
+        return {"total": self.total, "moment": self.moment, "largest": self.largest, **parts}
+
+    def __str__(self) -> str:
+        parts = (f"{part} {gib(size)}" for part, size in self.parts.items() if size)
+        return f"about {gib(self.total)} GiB of memory at its highest: {', '.join(parts)}"
+
+
+def gib(size: int) -> float:
+    """Bytes as GiB for people."""
+    return round(size / 2**30, 2)
+
+
+def estimate(setup: Setup, work: Work) -> Estimate:
+    """The peak on one device of a training by `setup` whose dearest pack is `work`."""
+    moments = (_loading(setup), _turn(setup, work), _backward(setup, work), _update(setup, work))
+    return max(moments, key=lambda moment: moment.total)
+
+
+def _loading(setup: Setup) -> Estimate:
+    """The whole checkpoint in fp32 in the host's memory. A GPU sees only what is trained there."""
+    on_cpu = setup.device == "cpu"
+    weights = 4 * setup.shape.parameters if on_cpu else 0
+    return _at("loading", setup, weights=weights, optimizer=0)
+
+
+def _turn(setup: Setup, work: Work) -> Estimate:
+    return _at(
+        "turn",
+        setup,
+        gradients=_summed(setup, work.packs - 1) + _head_gradient(setup),
+        activations=_kept(setup, work) + _working(setup, work),
+        head=_head(setup, work),
+    )
+
+
+def _backward(setup: Setup, work: Work) -> Estimate:
+    new = setup.itemsize if setup.masters else 4
+    gradients = _summed(setup, work.packs - 1) + new * setup.trained // setup.share("gradients")
+    return _at("backward", setup, gradients=gradients, activations=_working(setup, work))
+
+
+def _update(setup: Setup, work: Work) -> Estimate:
+    gradients = _summed(setup, work.packs)
+    if setup.masters and work.packs == 1 and not (setup.compiled and setup.device == "cpu"):
+        gradients = 4 * setup.trained // setup.share("gradients")  # widened for torch's own update
+    rounding = 12 * setup.shape.embedding if setup.masters and not setup.compiled else 0
+    return _at("update", setup, gradients=gradients, activations=rounding)
+
+
+def _at(
+    moment: Moment,
+    setup: Setup,
+    *,
+    weights: int | None = None,
+    optimizer: int | None = None,
+    gradients: int = 0,
+    activations: int = 0,
+    head: int = 0,
+) -> Estimate:
+    program = PROGRAM[setup.device] + (COMPILER[setup.device] if setup.compiled else 0)
+    return Estimate(
+        moment,
+        {
+            "program": program,
+            "weights": _weights(setup) if weights is None else weights,
+            "optimizer": _optimizer(setup) if optimizer is None else optimizer,
+            "gradients": gradients,
+            "activations": activations,
+            "head": head,
+        },
+    )
+
+
+def _weights(setup: Setup) -> int:
+    """What the model computes with. A layer cut among devices is whole while it runs."""
+    base = setup.shape.parameters
+    numbers = float(setup.itemsize * base)
+    if setup.quantized:
+        linears = min(setup.shape.linears, base)
+        numbers = linears * NF4_BITS / 8 + setup.itemsize * (base - linears)
+    gathered = 0
+    if setup.share("weights") > 1:
+        gathered = setup.itemsize * (2 * setup.shape.linears // setup.shape.layers + setup.shape.embedding)
+    own = 4 * setup.trained if setup.adapters else 0
+    return int(numbers) // setup.share("weights") + gathered + own
+
+
+def _optimizer(setup: Setup) -> int:
+    """AdamW's two moments, and the weights in fp32 where the model computes with others."""
+    if setup.offload:
+        return 0
+    return (12 if setup.masters else 8) * setup.trained // setup.share("optimizer")
+
+
+def _summed(setup: Setup, packs: int) -> int:
+    """Gradients of a step after so many of its packs: the first pack's wait in the model's type."""
+    if packs <= 0:
+        return 0
+    size = setup.itemsize if setup.masters and packs == 1 else 4
+    return size * setup.trained // setup.share("gradients")
+
+
+def _kept(setup: Setup, work: Work) -> int:
+    """What all layers keep from forward to backward, and the hidden states around them."""
+    shape, size = setup.shape, setup.itemsize
+    around = size * shape.hidden * (3 * work.tokens + 2 * work.rows)
+    if setup.checkpointing:
+        inputs = RECOMPUTED * size * shape.hidden * work.tokens * shape.layers
+        return int(inputs + _layer(setup) * work.tokens) + around
+    return int(_layer(setup) * work.tokens * shape.layers) + around
+
+
+def _layer(setup: Setup) -> float:
+    """Bytes one layer keeps for a token."""
+    kept = KEPT[setup.itemsize, setup.adapters, setup.compiled].of(setup.shape)
+    if setup.native:
+        return kept
+    beside = GATHERED_COMPILED if setup.compiled and not setup.adapters else GATHERED
+    return kept + setup.itemsize * beside.of(setup.shape)
+
+
+def _working(setup: Setup, work: Work) -> int:
+    """Gradients of one layer's activations, as they pass through."""
+    return setup.itemsize * work.tokens * (3 * setup.shape.hidden + 3 * setup.shape.intermediate)
+
+
+def _head_gradient(setup: Setup) -> int:
+    """The head's own, which comes first: the others are not there yet."""
+    if setup.adapters:
+        return 0
+    return setup.itemsize * setup.shape.embedding // setup.share("gradients")
+
+
+def _head(setup: Setup, work: Work) -> int:
+    """Logits kept within the budget, or one tile of them."""
+    if not setup.fused:
+        return 8 * work.rows * setup.shape.vocabulary
+    logits = setup.itemsize * work.rows * setup.shape.vocabulary
+    tile = min(logits, TILE_BYTES[setup.device])
+    keeps = not setup.adapters and logits <= LOGITS_BUDGET
+    return logits + tile if keeps else 2 * tile
