@@ -52,6 +52,10 @@ def _carry_out(verb: str, rest: Sequence[str]) -> Exit:
             from engine.preview.command import main as preview
 
             return preview(rest)
+        case "memory":
+            from engine.memory_command import main as memory
+
+            return memory(rest)
         case "answers":
             from engine.export.command import answers_main as answers
 
@@ -84,7 +88,7 @@ def _drop_output() -> None:
 
 def _parse(argv: list[str]) -> tuple[str, list[str]]:
     parser = Parser(prog="python -m engine", description=__doc__)
-    parser.add_argument("verb", choices=["run", "rank", "data", "preview", "export", "answers"])
+    parser.add_argument("verb", choices=["run", "rank", "data", "memory", "preview", "export", "answers"])
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="the verb's own arguments")
     parsed = parser.parse_args(argv)
     return parsed.verb, parsed.rest

@@ -27,6 +27,8 @@ LOGITS_BUDGET = 1 << 30
 """Bytes of logits that the head keeps between forward and backward; beyond, it computes them again."""
 TILE_BYTES = {"cpu": 16 << 20, "cuda": 256 << 20}
 """Logits worked on at a time: what fits a CPU's cache, or fills a GPU."""
+MOST_TOKENS: dict[Device, int] = {"cpu": 4096, "cuda": 16384}
+"""Of a pack whose size is left to the machine: more are no faster."""
 PROGRAM = {"cpu": 640 << 20, "cuda": 512 << 20}
 """Libraries and their state: resident, or a CUDA context."""
 COMPILER = {"cpu": 190 << 20, "cuda": 0}

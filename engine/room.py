@@ -8,15 +8,13 @@ import torch
 
 from engine.config.schema import Config
 from engine.kernels.head import LogprobHead
-from engine.memory import Device, Setup
+from engine.memory import MOST_TOKENS, Device, Setup
 from engine.pair_set import PairSet
 from engine.policy import Policy
 from engine.remedy import Pairs, largest_pack
 from engine.rundir.files import read_json, write_json
 from engine.rundir.paths import RunDir
 
-MOST_TOKENS: dict[Device, int] = {"cpu": 4096, "cuda": 16384}
-"""Of a pack: more are no faster."""
 CGROUP = Path("/sys/fs/cgroup")
 
 

@@ -17,11 +17,13 @@ from engine.exits import EngineError
 from engine.models.builtin import builtin_model
 from engine.models.gguf import require_plain_rope
 from engine.models.gguf_file import GgufHeader, read_header
+from engine.models.gguf_shape import gguf_shape
 from engine.models.hub_errors import Repo, hub_errors
 from engine.models.load import loading
 from engine.models.resolve import ResolvedModel, weight_files
 from engine.models.weights import stored_sizes
 from engine.sanitize import one_line
+from engine.shape import ModelShape, shape_of
 
 TYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64"}
 """Names of safetensors' types as a config has them; the others are shown as they are."""
@@ -35,8 +37,7 @@ def model_facts(model: Model, resolved: ResolvedModel, tokenizer: PreTrainedToke
 
     Raises UnusableError where training would find that the model cannot be loaded, if that shows here.
     """
-    packed = resolved.gguf_file
-    facts = _of_gguf(resolved.path / packed) if packed else _of_folder(model, resolved)
+    facts = _described(model, resolved)
     licensed = builtin_model(model.id).license if resolved.source == "builtin" else facts.pop("license")
     return {
         **facts,
@@ -44,6 +45,21 @@ def model_facts(model: Model, resolved: ResolvedModel, tokenizer: PreTrainedToke
         "chat_template": bool(tokenizer.chat_template),
         "commit": resolved.commit,
     }
+
+
+def model_shape(model: Model, resolved: ResolvedModel) -> ModelShape | None:
+    """The model's sizes; None where its files do not tell them. Raises what `model_facts` raises."""
+    sizes = _described(model, resolved)["shape"]
+    return ModelShape(**sizes) if sizes else None
+
+
+def _described(model: Model, resolved: ResolvedModel) -> dict[str, Any]:
+    packed = resolved.gguf_file
+    return _of_gguf(resolved.path / packed) if packed else _of_folder(model, resolved)
+
+
+def _shape(shape: ModelShape | None) -> dict[str, Any] | None:
+    return None if shape is None else shape.to_json()
 
 
 def _of_gguf(path: Path) -> dict[str, Any]:
@@ -61,6 +77,7 @@ def _of_gguf(path: Path) -> dict[str, Any]:
         "heads": _gguf_size(header, "attention.head_count"),
         "vocabulary": next((t.shape[0] for t in header.tensors if t.name == "token_embd.weight"), None),
         "context": _gguf_size(header, "context_length"),
+        "shape": _shape(gguf_shape(header, sum(sizes.values()) or None)),
         "license": _shown(named),
         "cached": True,
     }
@@ -85,14 +102,16 @@ def _of_folder(model: Model, resolved: ResolvedModel) -> dict[str, Any]:
         )
         config = described.get_text_config()
     names = _architectures(described)
+    weights = _weights(model, resolved)
     return {
         "architecture": names[0] if names else str(described.model_type),
-        **_weights(model, resolved),
+        **weights,
         "layers": _whole(getattr(config, "num_hidden_layers", None)),
         "hidden": _whole(getattr(config, "hidden_size", None)),
         "heads": _whole(getattr(config, "num_attention_heads", None)),
         "vocabulary": _whole(getattr(config, "vocab_size", None)),
         "context": _whole(getattr(config, "max_position_embeddings", None)),
+        "shape": _shape(shape_of(config.to_dict(), weights["parameters"])),
         "license": _license(resolved.path / "README.md"),
     }
 

@@ -1,0 +1,79 @@
+"""What a training by a config will take of a device's memory, before anything is loaded: for a dry run and the wizard.
+
+What only the run itself knows is taken at its worst: every pair as long as it may be, nothing compiled unless the
+config says so, attention without the CPU's own kernel.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.config.schema import Config
+from engine.memory import MOST_TOKENS, Device, Estimate, Setup, estimate
+from engine.remedy import Pairs, Remedy, fits, largest_pack, remedy
+from engine.shape import ModelShape
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The peak expected on a device with `room` bytes, and what would make it fit where it may not."""
+
+    estimate: Estimate
+    tokens_per_pack: int
+    room: int
+    remedy: Remedy | None
+
+    @property
+    def fits(self) -> bool:
+        return fits(self.estimate.total, self.room)
+
+    def to_json(self) -> dict[str, Any]:
+        change = self.remedy and {
+            "key": self.remedy.key,
+            "value": self.remedy.value,
+            "total": self.remedy.total,
+        }
+        return {
+            **self.estimate.to_json(),
+            "room": self.room,
+            "fits": self.fits,
+            "tokens_per_pack": self.tokens_per_pack,
+            "remedy": change,
+        }
+
+
+def forecast(
+    config: Config, shape: ModelShape, device: Device, room: int, pairs: Pairs | None = None
+) -> Forecast:
+    """The forecast for a model of this shape; without `pairs` they are as long as the config lets them be."""
+    setup = setup_by(config, shape, device)
+    pairs = pairs or longest_pairs(config)
+    size = config.train.tokens_per_pack
+    if size == "auto":
+        size = largest_pack(setup, pairs, room, MOST_TOKENS[device])
+    expected = estimate(setup, pairs.work(size))
+    change = None if fits(expected.total, room) else remedy(setup, pairs, size, room)
+    return Forecast(expected, size, room, change)
+
+
+def setup_by(config: Config, shape: ModelShape, device: Device) -> Setup:
+    """How the config has a model of this shape trained."""
+    lora, world = config.model.lora, config.launch.devices
+    targets = None if lora is None or isinstance(lora.targets, str) else list(lora.targets)
+    return Setup(
+        shape=shape,
+        trained=shape.parameters if lora is None else shape.adapters(lora.rank, targets),
+        itemsize=4 if config.model.dtype == "float32" else 2,
+        adapters=lora is not None,
+        device=device,
+        world=world,
+        strategy="single" if world == 1 else "ddp",
+        compiled=config.train.compile == "on",
+        checkpointing=config.train.gradient_checkpointing,
+    )
+
+
+def longest_pairs(config: Config) -> Pairs:
+    """Pairs that are all as long as they may be, with nothing in common: what the config alone can promise."""
+    length, world = config.data.max_length, config.launch.devices
+    longest = 2 * (length - 1)
+    return Pairs(longest=longest, scored=1.0, step=longest * -(-config.train.pairs_per_step // world))

@@ -1,0 +1,50 @@
+"""`python -m engine memory CONFIG`: what a training will take of a device's memory here, told before a weight is read."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import torch
+
+from engine.arguments import Parser
+from engine.config.load import load_config
+from engine.exits import Exit, UnusableError
+from engine.forecast import Forecast, forecast
+from engine.memory import Device, gib
+from engine.models.quiet import quiet_libraries, talk_on_stderr
+from engine.models.resolve import glance
+from engine.preview.model_facts import model_shape
+from engine.remedy import tight
+
+
+def main(argv: Sequence[str]) -> Exit:
+    """Print the forecast; as one JSON object with `--json`. Raises what finding the model raises."""
+    parser = Parser(prog="python -m engine memory", description=__doc__)
+    parser.add_argument("config", type=Path, help="a TOML config")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    asked = parser.parse_args(argv)
+    config = load_config(asked.config).config
+    quiet_libraries()
+    with talk_on_stderr():
+        shape = model_shape(config.model, glance(config.model))
+    if shape is None:
+        text = f"{config.model.id}: its config tells no sizes that memory could be counted by"
+        raise UnusableError("model.no_sizes", text, id=config.model.id)
+    found = forecast(config, shape, *_device())
+    print(json.dumps(found.to_json()) if asked.json else _text(found))
+    return Exit.DONE
+
+
+def _device() -> tuple[Device, int]:
+    """What a training here would run on, and its memory in bytes."""
+    if torch.cuda.is_available():
+        return "cuda", torch.cuda.get_device_properties(0).total_memory
+    return "cpu", psutil.virtual_memory().total
+
+
+def _text(found: Forecast) -> str:
+    if not found.fits:
+        return tight(found.estimate, found.room, found.remedy)[0]
+    packs = f"in packs of {found.tokens_per_pack:,} tokens"
+    return f"at most {str(found.estimate).removeprefix('about ')}; {packs}, of {gib(found.room)} GiB"
