@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from engine import rounding
 from engine.compiled import compile_policy
 from engine.config.load import load_config
 from engine.config.schema import Config
 from engine.data.prepared.pairs import Pair, PairStore
+from engine.kernels import update
+from engine.kernels.logprob import RowStats, eager_logprob
 from engine.mix import Mix
 from engine.models.load import load_model, load_tokenizer
 from engine.models.quiet import quiet_libraries
@@ -104,17 +108,27 @@ class Parts:
     packs: bool = True
     shares: bool = True
     native: bool = True
+    head: bool = True
     compiled: bool = True
+    checkpointed: bool = False
+    rounding: int = 0
+    """Seed of the thresholds by which weights are rounded: the product's is 0."""
 
 
 def ours(parts: Parts, run: RunDir, config: Config, steps: int) -> Measured:
     """The product's policy and update: its own kernels, its own packs."""
     start = time.perf_counter()
+    if parts.rounding:
+        _round_otherwise(parts.rounding)
     model = load_model(config.model).model
+    if parts.checkpointed:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     trained = trained_tensors(model)
     masters = split_precision(model, trained, DTYPES[config.model.dtype], torch.device("cpu"), adapters=False)
     policy = Policy(model, "shared" if parts.shares else "packed")
     policy.native = policy.native and parts.native
+    if not parts.head:
+        policy._head = partial(_by_formula, model.get_output_embeddings().weight)  # type: ignore[method-assign]
     weights = MasterWeights(trained, masters, config.optimizer)
     batches = steps_of(run, config, steps)
     if parts.compiled:
@@ -136,6 +150,18 @@ def ours(parts: Parts, run: RunDir, config: Config, steps: int) -> Measured:
 
     policy.train()
     return timed(Measured(before=time.perf_counter() - start), batches, step)
+
+
+def _by_formula(weight: Tensor, hidden: Tensor, targets: Tensor) -> tuple[Tensor, RowStats]:
+    nothing = torch.empty(0)
+    return eager_logprob(hidden, weight, targets), RowStats(nothing, nothing)
+
+
+def _round_otherwise(seed: int) -> None:
+    """Other thresholds, as good as the product's."""
+    order = torch.randperm(rounding.PERIOD, generator=torch.Generator().manual_seed(seed)).to(torch.int32)
+    for module in (rounding, update):
+        module.thresholds = lambda _: order  # type: ignore[attr-defined]
 
 
 def _packs(batch: list[Pair], whole: bool) -> list[list[Pair]]:
@@ -267,6 +293,7 @@ def trl(best: bool, run: RunDir, config: Config, steps: int) -> Measured:
     return measured
 
 
+BARE = Parts(packs=False, shares=False, native=False, head=False, compiled=False)
 CONTESTANTS: dict[str, Callable[[RunDir, Config, int], Measured]] = {
     "trl": lambda *a: trl(False, *a),
     "trl-best": lambda *a: trl(True, *a),
@@ -276,7 +303,10 @@ CONTESTANTS: dict[str, Callable[[RunDir, Config, int], Measured]] = {
     "no-kernel": lambda *a: ours(Parts(native=False), *a),
     "no-sharing": lambda *a: ours(Parts(shares=False), *a),
     "no-packs": lambda *a: ours(Parts(packs=False), *a),
-    "bare": lambda *a: ours(Parts(False, False, False, False), *a),
+    "no-head": lambda *a: ours(Parts(head=False), *a),
+    "checkpointed": lambda *a: ours(Parts(checkpointed=True), *a),
+    "bare": lambda *a: ours(BARE, *a),
+    "other-rounding": lambda *a: ours(Parts(rounding=1), *a),
 }
 
 

@@ -35,11 +35,11 @@ CONFIG = """
 [model]
 source = "builtin"
 id = "smollm2-135m-instruct"
-dtype = "bfloat16"
+dtype = "{dtype}"
 [data]
 max_length = {max_length}
 max_prompt_length = {max_prompt_length}
-too_long = "drop"
+too_long = "{too_long}"
 eval_fraction = 0.0
 [[data.sources]]
 source = "local"
@@ -99,9 +99,11 @@ def prepared_run(folder: Path, options: argparse.Namespace) -> RunDir:
     run.config.write_text(
         CONFIG.format(
             data=data,
+            dtype=getattr(options, "dtype", "bfloat16"),
+            too_long=getattr(options, "too_long", "drop"),
             limit=options.limit,
             max_length=options.max_length,
-            max_prompt_length=options.max_length - 1,
+            max_prompt_length=getattr(options, "max_prompt_length", options.max_length - 1),
             tokens_per_pack=4 * options.max_length,
         )
     )

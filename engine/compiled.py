@@ -20,7 +20,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from engine.config.schema import Config
 from engine.data.prepared.pairs import Pair
 from engine.kernels.compiled import CompiledFold, compiler_problem
-from engine.policy import TOLERANCE, Policy
+from engine.policy import TOLERANCE, Policy, TokenStats
 
 OPTIONS: dict[str, Any] = {"emulate_precision_casts": True}
 PAYS_FROM = {"cpu": 3e13, "cuda": 5e16}
@@ -96,10 +96,10 @@ def _token_logps(policy: Policy, pair: Pair) -> Tensor:
 
 
 def _try_training(policy: Policy, pair: Pair) -> None:
-    """A forward and a backward pass, in the state they are trained in; the gradients are dropped."""
+    """A forward and a backward pass, in the state they are trained in, telling all; the gradients are dropped."""
     before = policy.training
     policy.train()
-    with _no_gradients_left(policy):
+    with _no_gradients_left(policy), policy.telling(TokenStats(policy.base.device)):
         policy(policy.lay_out([pair])).sum().backward()
     policy.train(before)
 

@@ -248,12 +248,12 @@ def _kept(setup: Setup, work: Work) -> int:
     around = size * shape.hidden * (3 * work.tokens + 2 * work.rows)
     if setup.checkpointing:
         inputs = RECOMPUTED * size * shape.hidden * work.tokens * shape.layers
-        return int(inputs + _layer(setup) * work.tokens) + around
-    return int(_layer(setup) * work.tokens * shape.layers) + around
+        return int(inputs + layer_bytes(setup) * work.tokens) + around
+    return int(layer_bytes(setup) * work.tokens * shape.layers) + around
 
 
-def _layer(setup: Setup) -> float:
-    """Bytes one layer keeps for a token."""
+def layer_bytes(setup: Setup) -> float:
+    """Bytes one layer keeps for a token from its forward to its backward pass."""
     kept = KEPT[setup.itemsize, setup.adapters, setup.compiled].of(setup.shape)
     if setup.native:
         return kept

@@ -1,4 +1,4 @@
-"""`python -m engine memory CONFIG`: what a training will take of a device's memory here, told before a weight is read."""
+"""`python -m engine memory CONFIG`: what a training will take of a device's memory, told before a weight is read."""
 
 import json
 from collections.abc import Sequence

@@ -9,9 +9,9 @@ Three ways to compute it, from fastest to plainest, all exact:
 `choose_mode` tries one pair from the fastest down and says in words why it stepped down.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -23,13 +23,27 @@ from engine import attention
 from engine.data.prepared.pairs import Pair
 from engine.kernels.fold import Fold
 from engine.kernels.head import LogprobHead, default_fold, fuse_head, logit_shape
-from engine.kernels.logprob import HeadOptions, fused_logprob
+from engine.kernels.logprob import HeadOptions, RowStats, fused_logprob
 from engine.layout import PackLayout, lay_out
 from engine.models.adapters import adapter_disabled
 from engine.plan import attention_share
 from engine.shape import ModelShape, shape_of
 
 Mode = Literal["shared", "packed", "single"]
+
+
+class TokenStats:
+    """What scored rows tell beside their log-probabilities, summed over passes."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(4, device=device)
+        """Entropy and number of all rows; rows of chosen completions with the likeliest token, and their number."""
+
+    def add(self, stats: RowStats, pack: PackLayout) -> None:
+        """Take in the rows of a pass."""
+        chosen = torch.cat(stats.top.split(pack.counts)[0::2])
+        counts = self.sums.new_tensor([stats.entropy.numel(), chosen.numel()])
+        self.sums += torch.stack([stats.entropy.sum(), counts[0], chosen.sum(), counts[1]])
 
 
 class Policy(nn.Module):
@@ -40,6 +54,7 @@ class Policy(nn.Module):
         super().__init__()
         self.model = model
         self.compiled = False
+        self._told: TokenStats | None = None
         self.use_fold(fold)
         self.mode: Mode = mode
         self.native = attention.runs_native(self.base)
@@ -66,8 +81,23 @@ class Policy(nn.Module):
     def use_fold(self, fold: Fold | None) -> None:
         """Compute the head by `fold`, or by the best back end of the device that needs no compiling."""
         fold = fold or default_fold(self.base.device)
-        self.options = HeadOptions(shape=logit_shape(self.base), fold=fold)
-        fuse_head(self.base, self.options)
+        self._use_options(HeadOptions(shape=logit_shape(self.base), fold=fold))
+
+    def _use_options(self, options: HeadOptions) -> None:
+        self.options = options
+        fuse_head(self.base, options)
+
+    @contextmanager
+    def telling(self, rows: TokenStats | None) -> Iterator[None]:
+        """Within it every pass adds to `rows` what its scored rows tell; with None nothing is told, as without."""
+        before = self.options
+        self._use_options(replace(before, stats=rows is not None))
+        self._told = rows
+        try:
+            yield
+        finally:
+            self._told = None
+            self._use_options(before)
 
     @property
     def key_cost(self) -> float:
@@ -105,7 +135,10 @@ class Policy(nn.Module):
     def _packed(self, pack: PackLayout) -> Tensor:
         """[N] log-probabilities of the targets, only their rows going through the head."""
         hidden = self._hidden(pack.input_ids, position_ids=pack.position_ids, pack_segments=pack.table)
-        return self._head(hidden.index_select(0, pack.rows), pack.targets)
+        logps, stats = self._head(hidden.index_select(0, pack.rows), pack.targets)
+        if self._told is not None:
+            self._told.add(stats, pack)
+        return logps
 
     def _hidden(self, input_ids: Tensor, **kwargs: object) -> Tensor:
         decoder = self.base.get_decoder()
@@ -113,13 +146,12 @@ class Policy(nn.Module):
         hidden: Tensor = out.last_hidden_state[0]  # [T, H]
         return hidden
 
-    def _head(self, hidden: Tensor, targets: Tensor) -> Tensor:
+    def _head(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, RowStats]:
         head = self.base.get_output_embeddings()
-        if isinstance(head, LogprobHead):
-            logps = head(hidden, targets)
-            assert isinstance(logps, Tensor)
-            return logps
-        return fused_logprob(hidden, head.weight, targets, getattr(head, "bias", None), self.options)[0]
+        if not isinstance(head, LogprobHead):
+            return fused_logprob(hidden, head.weight, targets, getattr(head, "bias", None), self.options)
+        logps, stats = head(hidden, targets)
+        return logps, stats
 
     def _single(self, pack: PackLayout) -> Tensor:
         """[N] log-probabilities by the model's own forward pass; the pack must not share prefixes."""

@@ -1,7 +1,7 @@
 """What makes a training fit into the memory that is there: the smallest change that does, in the config's words."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.memory import Estimate, Setup, Work, estimate, gib
@@ -10,6 +10,7 @@ FULL = 0.9
 """Share of the memory that a training may be expected to take: estimates err, and allocators leave gaps."""
 SIZES = tuple(1 << power for power in range(16, 7, -1))
 """Tokens of a pack that are tried, from the most."""
+PACK, CHECKPOINTING, ADAPTERS = "train.tokens_per_pack", "train.gradient_checkpointing", "model.lora.rank"
 RANK = 16
 """Of the adapters that are proposed: the schema's default."""
 
@@ -40,6 +41,20 @@ class Remedy:
     key: str
     value: Any
     total: int
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Further keys, where that one is not enough."""
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """All that is to be changed."""
+        return {self.key: self.value, **self.more}
+
+    def __str__(self) -> str:
+        return " and ".join(f"{key} = {_toml(value)}" for key, value in self.keys.items())
+
+
+def _toml(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
 
 
 def fits(total: int, room: int) -> bool:
@@ -58,23 +73,32 @@ def largest_pack(setup: Setup, pairs: Pairs, room: int, most: int) -> int:
 
 def remedy(setup: Setup, pairs: Pairs, tokens_per_pack: int, room: int) -> Remedy | None:
     """The first change that makes the training fit, from those that change no result to those that change the most."""
-    for key, value, changed, size in _changes(setup, pairs, tokens_per_pack):
+    for keys, changed, size in _changes(setup, pairs, tokens_per_pack):
         total = estimate(changed, pairs.work(size)).total
         if fits(total, room):
-            return Remedy(key, value, total)
+            (key, value), *more = keys.items()
+            return Remedy(key, value, total, dict(more))
     return None
 
 
-def _changes(setup: Setup, pairs: Pairs, size: int) -> Iterator[tuple[str, Any, Setup, int]]:
-    """Each change as key and value, with the training as it would be."""
+def _changes(setup: Setup, pairs: Pairs, size: int) -> Iterator[tuple[dict[str, Any], Setup, int]]:
+    """Each change as keys and values, with the training as it would be: first as large packs as are asked for."""
     for smaller in SIZES:
         if pairs.longest <= smaller < size:
-            yield "train.tokens_per_pack", smaller, setup, smaller
-    if not setup.checkpointing:
-        yield "train.gradient_checkpointing", True, replace(setup, checkpointing=True), size
-    if not setup.adapters:
-        adapted = replace(setup, adapters=True, trained=setup.shape.adapters(RANK))
-        yield "model.lora.rank", RANK, adapted, size
+            yield {PACK: smaller}, setup, smaller
+    checkpointing = {} if setup.checkpointing else {CHECKPOINTING: True}
+    adapters = {} if setup.adapters else {ADAPTERS: RANK}
+    for keys in (checkpointing, adapters, adapters | checkpointing):
+        if keys:
+            changed = _with(setup, keys)
+            yield keys, changed, size
+            yield keys | {PACK: "auto"}, changed, pairs.longest
+
+
+def _with(setup: Setup, keys: Mapping[str, Any]) -> Setup:
+    if CHECKPOINTING in keys:
+        setup = replace(setup, checkpointing=True)
+    return replace(setup, adapters=True, trained=setup.shape.adapters(RANK)) if ADAPTERS in keys else setup
 
 
 def tight(expected: Estimate, room: int, change: Remedy | None) -> tuple[str, dict[str, Any]]:
@@ -92,5 +116,5 @@ def tight(expected: Estimate, room: int, change: Remedy | None) -> tuple[str, di
     )
     if change is None:
         return text + "No single change makes it fit: take a smaller model, or a larger machine", params
-    params |= {"key": change.key, "value": str(change.value).lower(), "then": gib(change.total)}
-    return text + f"With {change.key} = {params['value']} it would be {params['then']} GiB", params
+    params |= {"change": str(change), "then": gib(change.total)}
+    return text + f"With {change} it would be {params['then']} GiB", params

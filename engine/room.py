@@ -16,6 +16,7 @@ from engine.rundir.files import read_json, write_json
 from engine.rundir.paths import RunDir
 
 CGROUP = Path("/sys/fs/cgroup")
+NO_LIMIT = 1 << 62
 
 
 def setup_of(config: Config, policy: Policy, trained: int, world: int, *, compiled: bool) -> Setup | None:
@@ -74,29 +75,27 @@ def room(policy: Policy) -> int:
         free, _ = torch.cuda.mem_get_info(policy.base.device)
         return free + torch.cuda.memory_reserved(policy.base.device)
     own = psutil.Process(os.getpid()).memory_info().rss
-    return min(psutil.virtual_memory().available + own, _limit())
-
-
-def _limit() -> int:
-    """What the control group of this process may take: a container's or a job's memory."""
     try:
-        names = [line.split(":", 2)[2] for line in Path("/proc/self/cgroup").read_text().splitlines()]
-    except (OSError, IndexError):
-        return _NO_LIMIT
-    inner = [CGROUP / name.strip("/") for name in names]
+        groups = Path("/proc/self/cgroup").read_text()
+    except OSError:
+        groups = ""
+    return min(psutil.virtual_memory().available + own, limit_of_group(groups))
+
+
+def limit_of_group(groups: str) -> int:
+    """What a control group, a container's or a job's, lets its processes take: `groups` is /proc/self/cgroup."""
+    lines = (line.split(":", 2) for line in groups.splitlines())
+    inner = [CGROUP / parts[2].strip("/") for parts in lines if len(parts) == 3]
     folders = {folder for path in inner for folder in (path, *path.parents) if folder.is_relative_to(CGROUP)}
-    return min((_limit_of(folder) for folder in folders), default=_NO_LIMIT)
+    return min((_limit_in(folder) for folder in folders), default=NO_LIMIT)
 
 
-_NO_LIMIT = 1 << 62
-
-
-def _limit_of(folder: Path) -> int:
+def _limit_in(folder: Path) -> int:
     try:
         text = (folder / "memory.max").read_text().strip()
     except OSError:
-        return _NO_LIMIT
-    return int(text) if text.isdigit() else _NO_LIMIT
+        return NO_LIMIT
+    return int(text) if text.isdigit() else NO_LIMIT
 
 
 def _kind(policy: Policy) -> Device:

@@ -32,7 +32,7 @@ from engine.rundir.control import Control
 from engine.rundir.events import EventWriter
 from engine.rundir.paths import RunDir
 from engine.sanitize import visible
-from engine.trainer import Trainer
+from engine.trainer import Trainer, due
 
 OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
 
@@ -145,7 +145,7 @@ def train(trainer: Trainer, keeper: Keeper, start: int) -> None:
             plan = trainer.plan(step)
             stats = trainer.step(plan)
             done = step
-            if due(step, settings.log_every) or step == last or trainer.control.stop_requested():
+            if trainer.is_logged(step) or trainer.control.stop_requested():
                 trainer.emit_step(plan, stats)
             if due(step, settings.eval_every):
                 keeper.evaluate(step)
@@ -162,10 +162,6 @@ def train(trainer: Trainer, keeper: Keeper, start: int) -> None:
         keeper.save(done)
         raise
     trainer.events.phase("train", "end", last, last)
-
-
-def due(step: int, every: int | None) -> bool:
-    return every is not None and step % every == 0
 
 
 def export_model(run: RunDir, config: Config, events: EventWriter) -> None:

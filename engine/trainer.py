@@ -19,7 +19,7 @@ from engine.optimizer import MasterWeights, learning_rate
 from engine.packing import STEPS_LOOKED_AT, Packing, largest, measure
 from engine.pair_set import PairSet, schedule_of
 from engine.plan import Pack, StepPlan, packs_in_order, plan_step
-from engine.policy import Policy
+from engine.policy import Policy, TokenStats
 from engine.reference import ReferenceCache, pair_key
 from engine.rundir.control import Control
 from engine.rundir.events import EventWriter
@@ -107,7 +107,9 @@ class Trainer:
         try:
             packs = plan.packs[self.accelerator.process_index]
             nothing = torch.zeros(len(self.sources), COLUMNS, device=self.accelerator.device)
-            sums = sum((self._pack(pack, plan.pairs) for pack in packs), nothing)
+            told = TokenStats(self.accelerator.device) if self.is_logged(plan.step) else None
+            with self.policy.telling(told):
+                sums = sum((self._pack(pack, plan.pairs) for pack in packs), nothing)
             norm = self.weights.clip()
             self._require_finite(plan.step, float(sums[:, 0].sum()), norm)
         except Exception as error:
@@ -119,7 +121,18 @@ class Trainer:
         self.weights.step(rate)
         tokens = sum(int(self.train.tokens[list(pack)].sum()) for pack in packs)
         self.meter.add(total(self.accelerator, sums), tokens)
-        return {"grad_norm": norm, "learning_rate": rate}
+        return {"grad_norm": norm, "learning_rate": rate, **self._token_means(told)}
+
+    def is_logged(self, step: int) -> bool:
+        """Whether a step event follows this step."""
+        return due(step, self.config.train.log_every) or step == self.schedule.total_steps
+
+    def _token_means(self, told: TokenStats | None) -> dict[str, float]:
+        """TRL's two metrics of tokens, of the step alone; none where nobody asked, or the model runs by itself."""
+        if told is None:
+            return {}
+        entropy, rows, hits, chosen = total(self.accelerator, told.sums).tolist()
+        return {"entropy": entropy / rows, "mean_token_accuracy": hits / chosen} if rows and chosen else {}
 
     def emit_step(self, plan: StepPlan, stats: dict[str, float]) -> None:
         """The step event: means since the one before, and what `step` returned."""
@@ -269,6 +282,11 @@ class Trainer:
     def _packs_in_order(self, pairs: PairSet) -> Iterable[Pack]:
         members: Sequence[int] = range(len(pairs.store))
         return packs_in_order(members, pairs.tokens, self.pack_size)
+
+
+def due(step: int, every: int | None) -> bool:
+    """Whether what is done every so many steps is done after this one."""
+    return every is not None and step % every == 0
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

@@ -19,7 +19,10 @@ class CompiledFold:
 
     def fold(self, logits: Tensor, targets: Tensor, shape: LogitShape, stats: bool) -> Folded:
         """As `Fold.fold`."""
-        return Folded(*_fold()(logits, targets, shape.scale, shape.softcap, stats))
+        lse, picked = _fold()(logits, targets, shape.scale, shape.softcap)
+        if not stats:
+            return Folded(lse, picked, lse.new_empty(0), lse.new_empty(0))
+        return Folded(lse, picked, *_spread()(logits, lse, picked, shape.scale, shape.softcap))
 
     def slope_(
         self, logits: Tensor, lse: Tensor, targets: Tensor, upstream: Tensor, shape: LogitShape
@@ -29,13 +32,23 @@ class CompiledFold:
 
 
 @cache
-def _fold() -> Callable[..., tuple[Tensor, ...]]:
-    def run(
-        logits: Tensor, targets: Tensor, scale: float, softcap: float | None, stats: bool
-    ) -> tuple[Tensor, ...]:
-        return tuple(fold.fold(logits, targets, LogitShape(scale, softcap), stats))
+def _fold() -> Callable[..., tuple[Tensor, Tensor]]:
+    def run(logits: Tensor, targets: Tensor, scale: float, softcap: float | None) -> tuple[Tensor, Tensor]:
+        folded = fold.fold(logits, targets, LogitShape(scale, softcap), False)
+        return folded.lse, folded.picked
 
-    compiled: Callable[..., tuple[Tensor, ...]] = torch.compile(run, dynamic=True)
+    compiled: Callable[..., tuple[Tensor, Tensor]] = torch.compile(run, dynamic=True)
+    return compiled
+
+
+@cache
+def _spread() -> Callable[..., tuple[Tensor, Tensor]]:
+    def run(
+        logits: Tensor, lse: Tensor, picked: Tensor, scale: float, softcap: float | None
+    ) -> tuple[Tensor, Tensor]:
+        return fold.spread(logits, lse, picked, LogitShape(scale, softcap))
+
+    compiled: Callable[..., tuple[Tensor, Tensor]] = torch.compile(run, dynamic=True)
     return compiled
 
 

@@ -75,8 +75,14 @@ def fold(logits: Tensor, targets: Tensor, shape: LogitShape, stats: bool) -> Fol
     picked = scores.gather(1, targets[:, None])[:, 0]
     if not stats:
         return Folded(lse, picked, lse.new_empty(0), lse.new_empty(0))
+    return Folded(lse, picked, *spread(logits, lse, picked, shape))
+
+
+def spread(logits: Tensor, lse: Tensor, picked: Tensor, shape: LogitShape) -> tuple[Tensor, Tensor]:
+    """Entropy and top of each row, by themselves: asking for them must not change how `fold` rounds."""
+    scores = shaped(logits, shape)
     expected = (torch.exp(scores - lse[:, None]) * scores).sum(-1)
-    return Folded(lse, picked, lse - expected, (picked >= scores.amax(-1)).to(lse.dtype))
+    return lse - expected, (picked >= scores.amax(-1)).to(lse.dtype)
 
 
 def slope(logits: Tensor, lse: Tensor, targets: Tensor, upstream: Tensor, shape: LogitShape) -> Tensor:

@@ -19,13 +19,15 @@ class LogprobHead(nn.Linear):
 
     options: HeadOptions
 
-    def forward(self, input: Tensor, targets: Tensor | None = None) -> Tensor:  # noqa: A002  (torch's name)
-        """Logits [..., V] of hidden states, or fp32 [N] log-probabilities of `targets` [N] at hidden states [N, H]."""
-        return super().forward(input) if targets is None else self.logps(input, targets)[0]
-
-    def logps(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, RowStats]:
-        """As `fused_logprob`."""
-        return fused_logprob(hidden, self.weight, targets, self.bias, self.options)
+    def forward(  # type: ignore[override]
+        self,
+        input: Tensor,  # noqa: A002  (torch's name)
+        targets: Tensor | None = None,
+    ) -> Tensor | tuple[Tensor, RowStats]:
+        """Logits [..., V] of hidden states; or of `targets` [N] at hidden states [N, H] what `fused_logprob` tells."""
+        if targets is None:
+            return super().forward(input)
+        return fused_logprob(input, self.weight, targets, self.bias, self.options)
 
 
 def fuse_head(model: PreTrainedModel, options: HeadOptions) -> nn.Module:

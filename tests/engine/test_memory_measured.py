@@ -1,0 +1,129 @@
+"""The memory model against what torch keeps, and packs that are sized by it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from engine import build, room
+from engine.config.schema import Lora
+from engine.memory import Setup, layer_bytes
+from engine.models.adapters import add_lora
+from engine.models.weights import trained_tensors
+from engine.optimizer import split_precision
+from engine.policy import Policy
+from tests.engine.runs import final_weights, make_run, of_type, train_here
+from tests.tiny import FAMILIES, random_pairs
+
+SIZES = {
+    "hidden_size": 256,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 768,
+    "vocab_size": 131,
+}
+PAIRS = random_pairs(4, prompt=(60, 80))
+
+
+def policy_of(dtype: torch.dtype, rank: int, layers: int) -> Policy:
+    model = LlamaForCausalLM(LlamaConfig(**SIZES, num_hidden_layers=layers))
+    adapted = add_lora(model, Lora(rank=rank), 0) if rank else model
+    trained = trained_tensors(adapted)
+    split_precision(adapted, trained, dtype, torch.device("cpu"), adapters=bool(rank))
+    return Policy(adapted).train()
+
+
+def kept_bytes(policy: Policy) -> int:
+    """Bytes saved for the backward pass that are no weights."""
+    weights = {p.untyped_storage().data_ptr() for p in policy.parameters()}
+    found: dict[int, int] = {}
+
+    def note(x: torch.Tensor) -> torch.Tensor:
+        place = x.untyped_storage()
+        if place.data_ptr() not in weights:
+            found[place.data_ptr()] = place.nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        policy(policy.lay_out(PAIRS))
+    return sum(found.values())
+
+
+@pytest.mark.parametrize("rank", [0, 2], ids=["full", "LoRA"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_a_layer_keeps_what_the_model_says(dtype: torch.dtype, rank: int) -> None:
+    deep, flat = policy_of(dtype, rank, layers=4), policy_of(dtype, rank, layers=2)
+    measured = (kept_bytes(deep) - kept_bytes(flat)) / 2 / deep.lay_out(PAIRS).tokens
+    assert deep.shape is not None
+    setup = Setup(
+        shape=deep.shape,
+        trained=1,
+        itemsize=dtype.itemsize,
+        adapters=bool(rank),
+        device="cpu",
+        native=deep.native,
+    )
+    assert layer_bytes(setup) == pytest.approx(measured, rel=0.05)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_a_model_s_own_config_tells_its_sizes(family: str) -> None:
+    model = FAMILIES[family]()
+    shape = Policy(model).shape
+    assert shape is not None
+    assert shape.parameters == sum(p.numel() for p in model.parameters())
+    assert (shape.layers, shape.hidden, shape.vocabulary) == (3, 48, 131)
+
+
+# Packs sized by it
+
+
+AUTO = ("train.tokens_per_pack=auto",)
+
+
+def test_a_run_tells_what_it_expects_and_records_the_size_of_its_packs(
+    tmp_path: Path, model: Path, pairs: Path
+) -> None:
+    run = make_run(tmp_path, "auto", model, pairs, *AUTO)
+    (told,) = of_type(train_here(run), "memory")
+    assert told["tokens_per_pack"] == 4096 == json.loads(run.packs_json.read_text())["tokens_per_pack"]
+    assert told["total"] == sum(
+        told[part] for part in ("program", "weights", "optimizer", "gradients", "activations", "head")
+    )
+    assert told["total"] < told["room"]
+
+
+def test_a_small_memory_makes_small_packs_and_a_resume_keeps_them(
+    tmp_path: Path, model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_run(tmp_path, "whole", model, pairs, *AUTO)
+    train_here(whole)
+    small = make_run(tmp_path, "small", model, pairs, *AUTO)
+    monkeypatch.setattr(room, "room", lambda _: 1 << 20)
+    monkeypatch.setattr(build, "room", lambda _: 1 << 20)
+    events = train_here(small)
+    (told,), (warned,) = of_type(events, "memory"), of_type(events, "warning")
+    assert told["tokens_per_pack"] < 4096
+    assert warned["code"] == "memory.tight"
+    assert warned["params"]["case"] == "none"
+    for name, weight in final_weights(whole).items():
+        torch.testing.assert_close(final_weights(small)[name], weight, rtol=0, atol=1e-4)
+    monkeypatch.undo()
+    (again,) = of_type(train_here(small), "memory")[1:]
+    assert again["tokens_per_pack"] == told["tokens_per_pack"]
+
+
+def test_a_container_s_limit_is_the_room_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, limit in ((tmp_path, "max"), (tmp_path / "job", "4194304"), (tmp_path / "job/step", "max")):
+        folder.mkdir(exist_ok=True)
+        (folder / "memory.max").write_text(f"{limit}\n")
+    monkeypatch.setattr(room, "CGROUP", tmp_path)
+    assert room.limit_of_group("0::/job/step\n") == 4 << 20
+    assert (
+        room.limit_of_group("0::/\n")
+        == room.limit_of_group("")
+        == room.limit_of_group("0::/other\n")
+        > 1 << 60
+    )
