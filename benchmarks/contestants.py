@@ -26,6 +26,7 @@ from engine.config.schema import Config
 from engine.data.prepared.pairs import Pair, PairStore
 from engine.kernels import update
 from engine.kernels.logprob import RowStats, eager_logprob
+from engine.memory import LOGITS_BUDGET
 from engine.mix import Mix
 from engine.models.load import load_model, load_tokenizer
 from engine.models.quiet import quiet_libraries
@@ -49,6 +50,9 @@ class Measured:
     losses: list[float] = field(default_factory=list)
     before: float = 0.0
     peak_gib: float = 0.0
+    idle_gib: float = 0.0
+    """Before a model is there."""
+    weights: int = 0
     gemm: float = 0.0
 
 
@@ -110,6 +114,8 @@ class Parts:
     native: bool = True
     head: bool = True
     compiled: bool = True
+    budget: int = LOGITS_BUDGET
+    """Bytes of logits kept."""
     checkpointed: bool = False
     rounding: int = 0
     """Seed of the thresholds by which weights are rounded: the product's is 0."""
@@ -127,14 +133,15 @@ def ours(parts: Parts, run: RunDir, config: Config, steps: int) -> Measured:
     masters = split_precision(model, trained, DTYPES[config.model.dtype], torch.device("cpu"), adapters=False)
     policy = Policy(model, "shared" if parts.shares else "packed")
     policy.native = policy.native and parts.native
+    weights = MasterWeights(trained, masters, config.optimizer)
     if not parts.head:
         policy._head = partial(_by_formula, model.get_output_embeddings().weight)  # type: ignore[method-assign]
-    weights = MasterWeights(trained, masters, config.optimizer)
     batches = steps_of(run, config, steps)
     if parts.compiled:
         reason = compile_policy(policy, batches[0][0])
         assert reason is None, reason
         weights.compiled = True
+    policy.use_budget(parts.budget)
     reference = {id(batch): _reference(policy, batch, parts.packs) for batch in batches}
 
     def step(batch: list[Pair]) -> float:
@@ -149,7 +156,7 @@ def ours(parts: Parts, run: RunDir, config: Config, steps: int) -> Measured:
         return total
 
     policy.train()
-    return timed(Measured(before=time.perf_counter() - start), batches, step)
+    return timed(Measured(before=time.perf_counter() - start, weights=weights.size), batches, step)
 
 
 def _by_formula(weight: Tensor, hidden: Tensor, targets: Tensor) -> tuple[Tensor, RowStats]:
@@ -195,7 +202,8 @@ def plain(_: Parts, run: RunDir, config: Config, steps: int) -> Measured:
         adamw.zero_grad(set_to_none=True)
         return float(loss)
 
-    return timed(Measured(before=time.perf_counter() - start), batches, step)
+    size = sum(p.numel() for p in model.parameters())
+    return timed(Measured(before=time.perf_counter() - start, weights=size), batches, step)
 
 
 def plain_logps(model: Any, batch: list[Pair]) -> Tensor:
@@ -305,6 +313,7 @@ CONTESTANTS: dict[str, Callable[[RunDir, Config, int], Measured]] = {
     "no-packs": lambda *a: ours(Parts(packs=False), *a),
     "no-head": lambda *a: ours(Parts(head=False), *a),
     "checkpointed": lambda *a: ours(Parts(checkpointed=True), *a),
+    "small-budget": lambda *a: ours(Parts(budget=64 << 20), *a),
     "bare": lambda *a: ours(BARE, *a),
     "other-rounding": lambda *a: ours(Parts(rounding=1), *a),
 }
@@ -315,7 +324,10 @@ def main() -> int:
     name, folder, steps = sys.argv[1:]
     quiet_libraries()
     run = RunDir(Path(folder))
-    measured = CONTESTANTS[name](run, load_config(run.config).config, int(steps))
+    idle = peak_gib()
+    config = load_config(run.config).config
+    measured = CONTESTANTS[name](run, config, int(steps))
+    measured.idle_gib = idle
     print(json.dumps({key: getattr(measured, key) for key in Measured.__slots__}))
     return 0
 

@@ -33,6 +33,7 @@ class Sizes:
     intermediate: int
     vocabulary: int = 49152
     tied: bool = True
+    positions: int = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def write_model(sizes: Sizes, folder: Path) -> None:
         intermediate_size=sizes.intermediate,
         vocab_size=sizes.vocabulary,
         tie_word_embeddings=sizes.tied,
-        max_position_embeddings=4096,
+        max_position_embeddings=sizes.positions,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     load_tokenizer(Model(**BUILTIN)).save_pretrained(folder)  # type: ignore[arg-type]

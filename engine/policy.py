@@ -87,6 +87,10 @@ class Policy(nn.Module):
         self.options = options
         fuse_head(self.base, options)
 
+    def use_budget(self, budget: int) -> None:
+        """Keep at most so many bytes of logits between forward and backward."""
+        self._use_options(replace(self.options, budget=budget))
+
     @contextmanager
     def telling(self, rows: TokenStats | None) -> Iterator[None]:
         """Within it every pass adds to `rows` what its scored rows tell; with None nothing is told, as without."""
