@@ -111,7 +111,8 @@ def _pair(start: int, prompt: int, answer: int) -> tuple[Segment, Segment]:
 
 
 def _padded(inputs: list[Tensor]) -> object:
-    out = F.scaled_dot_product_attention(*inputs, is_causal=True, enable_gqa=True)
+    query, key, value = inputs
+    out = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
     return torch.autograd.grad(out.sum(), inputs)
 
 
