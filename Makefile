@@ -43,7 +43,7 @@ screenshots: $(READY) ## Draw every screen and command as it is, into screenshot
 
 bench-trl: $(READY) ## Compare 20 steps with TRL's DPOTrainer: make bench-trl DATA=pairs.json
 	$(BIN)/pip install --quiet --constraint requirements.lock -e ".[bench]"
-	$(BIN)/python benchmarks/trl_agreement.py --data $(DATA)
+	$(BIN)/python -m benchmarks.trl_agreement --data $(DATA)
 
 bench-data: $(READY) ## Time preparing 1,000 and 100,000 pairs, and naming the broken last of a million rows
 	$(BIN)/python benchmarks/data_preparation.py --broken-last-row 1000000

@@ -1,6 +1,6 @@
 """20 fp32 steps of full fine-tuning, here and in TRL 1.16's DPOTrainer: the losses must agree.
 
-    python benchmarks/trl_agreement.py --data pairs.json [--steps 20]
+    python -m benchmarks.trl_agreement --data pairs.json [--steps 20]
 
 The built-in model is trained twice from the same weights on the same pairs in the same order, with the same learning
 rate, schedule, clipping and max_length: once by `engine.train.run` as a user would run it, once by DPOTrainer with its
@@ -16,16 +16,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
-from trl import DPOConfig, DPOTrainer
+from trl import DPOConfig
 
+from benchmarks.contestants import steps_of
+from benchmarks.trl_peer import SamePairs, dataset_of
 from engine import train
 from engine.config.load import load_config
-from engine.config.schema import Config
-from engine.data.prepared.pairs import PairStore
-from engine.mix import Mix
 from engine.models.load import load_model, load_tokenizer
-from engine.plan import Schedule
 from engine.rundir.events import EventWriter, read_events
 from engine.rundir.paths import RunDir
 
@@ -112,18 +109,6 @@ def train_here(run: RunDir) -> list[float]:
     return [event["loss"] for event in read_events(run.events) if event["type"] == "step"]
 
 
-class SamePairs(DPOTrainer):  # type: ignore[misc]
-    """TRL's trainer on pairs that are tokenised already, remembering the exact loss of every step."""
-
-    def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
-        return dataset
-
-    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
-        out = super().compute_loss(*args, **kwargs)
-        self.losses = [*getattr(self, "losses", []), float(out[0] if isinstance(out, tuple) else out)]
-        return out
-
-
 def train_with_trl(run: RunDir, steps: int) -> list[float]:
     """The loss of each step, by TRL, on the pairs the product prepared and in its order."""
     config = load_config(run.config).config
@@ -149,36 +134,12 @@ def train_with_trl(run: RunDir, steps: int) -> list[float]:
         model=load_model(config.model).model,
         ref_model=load_model(config.model).model,
         args=settings,
-        train_dataset=Dataset.from_list(rows_in_order(run, config, steps)),
+        train_dataset=dataset_of(steps_of(run, config, steps)),
         processing_class=load_tokenizer(config.model),
     )
     trainer.train()
     losses: list[float] = trainer.losses
     return losses
-
-
-def rows_in_order(run: RunDir, config: Config, steps: int) -> list[dict[str, list[int]]]:
-    """The pairs of each step one after the other, as TRL wants them."""
-    store = PairStore.open(run.data_dir / "train.arrow")
-    schedule = Schedule(
-        mix=Mix.even(len(store)),
-        pairs_per_step=config.train.pairs_per_step,
-        seed=config.run.seed,
-        max_steps=steps,
-    )
-    rows = []
-    for step in range(1, steps + 1):
-        for index in schedule.pairs_of(step)[1]:
-            pair = store[int(index)]
-            start = min(pair.chosen_start, pair.rejected_start)
-            rows.append(
-                {
-                    "prompt_ids": pair.chosen[:start].tolist(),
-                    "chosen_ids": pair.chosen[start:].tolist(),
-                    "rejected_ids": pair.rejected[start:].tolist(),
-                }
-            )
-    return rows
 
 
 def report(ours: list[float], theirs: list[float], seconds: float, trl_seconds: float) -> int:
