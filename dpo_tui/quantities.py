@@ -14,6 +14,11 @@ def size(number: int) -> str:
     return _scaled(number, _SIZES, " ") if number >= 1_000 else f"{number} B"
 
 
+def gibibytes(number: int) -> str:
+    """Memory in GiB, as devices have it: `0.62`, `23.5`."""
+    return _digits(number / 2**30)
+
+
 def _scaled(number: int, units: tuple[tuple[int, str], ...], space: str) -> str:
     for factor, unit in units:
         if number >= 0.9995 * factor:

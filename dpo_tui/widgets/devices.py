@@ -48,14 +48,14 @@ def _piece(name: str, share: float, tells: str) -> Content:
     return Content.assemble((f"{name} ", "dim"), (bar(share), "$accent"), f" {tells}")
 
 
-def in_rows(parts: list[Content], width: int) -> Content:
+def in_rows(parts: list[Content], width: int, gap: str = _GAP) -> Content:
     """The pieces side by side in as many lines as they need."""
     rows: list[list[Content]] = [[]]
     for part in parts:
-        if rows[-1] and sum(before.cell_length + len(_GAP) for before in rows[-1]) + part.cell_length > width:
+        if rows[-1] and sum(before.cell_length + len(gap) for before in rows[-1]) + part.cell_length > width:
             rows.append([])
         rows[-1].append(part)
-    return Content("\n").join(Content(_GAP).join(row) for row in rows)
+    return Content("\n").join(Content(gap).join(row) for row in rows)
 
 
 class Devices(Widget):

@@ -21,9 +21,10 @@ from dpo_tui.widgets.path_picker import PathPicker
 from dpo_tui.widgets.picker import Picker
 from dpo_tui.wizard.draft import MODEL_KEYS, Draft
 from dpo_tui.wizard.kinds import shown
-from dpo_tui.wizard.model_facts import facts_text, parameters_of
+from dpo_tui.wizard.model_facts import facts_text, parameters_of, shape_of
 from dpo_tui.wizard.origins import first_choice, recent_ids
 from dpo_tui.wizard.previewed import PreviewedStep, is_shown, refusal
+from engine.shape import ModelShape
 
 PAUSE = 0.3
 """Seconds without a change before the model is read."""
@@ -77,6 +78,8 @@ class ModelStep(PreviewedStep):
         super().__init__(draft)
         self.parameters: int | None = None
         """How many the model has, once that is known."""
+        self.shape: ModelShape | None = None
+        """Its sizes, likewise."""
         self._asked: dict[str, Any] | None = None
         self._chosen: dict[str, str] = {}
         """The name chosen of each source, for whoever goes back to it."""
@@ -105,6 +108,12 @@ class ModelStep(PreviewedStep):
         """Show what the draft says."""
         self._dress()
 
+    @property
+    def up_to_date(self) -> bool:
+        """Whether what is known is of the model that the draft names: it may have another by now."""
+        asked, now = self._asked or {}, self._model()
+        return all(asked.get(key) == now.get(key) for key in ("source", "id", "revision"))
+
     def summary(self) -> str:
         """The model's name."""
         return str(self.draft.get("model.id") or "").rstrip("/").rpartition("/")[2]
@@ -119,7 +128,7 @@ class ModelStep(PreviewedStep):
         model = self._model()
         if model == self._asked and not (self._error and self._error.code.startswith("hub.")):
             return
-        self._asked, self._error, self.parameters = model, None, None
+        self._asked, self._error, self.parameters, self.shape = model, None, None, None
         if any(key.removeprefix("model.") in MODEL_KEYS for key in self.problems()):
             self._say(Content.styled(t("model_step.invalid"), "dim"))
             return
@@ -145,12 +154,14 @@ class ModelStep(PreviewedStep):
         if event.model != self._asked:
             return
         self._error, self.parameters = event.error, parameters_of(event.facts)
+        self.shape = shape_of(event.facts)
         if event.error is not None:
             self._say(refusal(event.error))
         elif event.facts is not None:
             self._say(facts_text(event.facts))
             self.recents.remember("model", [event.model.get("source", "hub"), event.model["id"]])
         self._dress()
+        self.post_message(self.Told())
 
     @on(Field.Changed)
     def _source_changed(self) -> None:

@@ -9,6 +9,7 @@ from dpo_tui import quantities
 from dpo_tui.text import t
 from dpo_tui.widgets.columns import cell
 from engine.sanitize import one_line
+from engine.shape import ModelShape
 
 LABEL = 20
 """Cells of a label: as wide as those of the fields above."""
@@ -27,6 +28,12 @@ def parameters_of(facts: Mapping[str, Any] | None) -> int | None:
     """How many parameters, where that is known."""
     value = facts.get("parameters") if facts else None
     return value if isinstance(value, int) else None
+
+
+def shape_of(facts: Mapping[str, Any] | None) -> ModelShape | None:
+    """The sizes memory is counted by, where they are known."""
+    sizes = facts.get("shape") if facts else None
+    return ModelShape(**sizes) if isinstance(sizes, dict) else None
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, Content]]:

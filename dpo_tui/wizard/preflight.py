@@ -14,14 +14,18 @@ from typing import Any, Literal
 
 from dpo_tui import quantities
 from dpo_tui.starting import occupied
+from dpo_tui.text import t
 from dpo_tui.text.explain import error_text
 from dpo_tui.wizard.machine import Machine
+from dpo_tui.wizard.memory import foreseen
 from dpo_tui.wizard.naming import free_name, near
 from engine.config.local import local_inputs
 from engine.config.problems import dotted
 from engine.config.schema import Config
 from engine.exits import CannotWriteError
+from engine.forecast import Forecast
 from engine.rundir.files import free_bytes, writing
+from engine.shape import ModelShape
 from engine.shipped import BUILTIN_PACKAGES
 
 Verdict = Literal["ok", "warn", "bad"]
@@ -60,13 +64,17 @@ class Facts:
     """Why the run's directory could not be made."""
     free: int | None = None
     parameters: int | None = None
+    forecast: Forecast | None = None
+    """Of the memory, where it can be told."""
     installed: bool = True
     logged_in: bool = True
     offline: bool = False
     cached: frozenset[str] = frozenset()
 
 
-def gather(config: Config, root: Path, machine: Machine, parameters: int | None) -> Facts:
+def gather(
+    config: Config, root: Path, machine: Machine, parameters: int | None, shape: ModelShape | None = None
+) -> Facts:
     """Look at the disk, the packages, the hub's login and cache; no network."""
     inputs = [(dotted(key), path) for key, path in local_inputs(config)]
     hub = config.model.source == "hub" or any(source.source == "hub" for source in config.data.sources)
@@ -81,6 +89,7 @@ def gather(config: Config, root: Path, machine: Machine, parameters: int | None)
         unwritable=unwritable(root.parent),
         free=free_bytes(root.parent),
         parameters=parameters,
+        forecast=foreseen(config, shape, machine),
         installed=config.model.source != "builtin" or _installed(config.model.id),
         logged_in=config.export.push is None or _logged_in(),
         offline=offline,
@@ -143,6 +152,25 @@ def devices(config: Config, facts: Facts) -> Iterator[Check]:
         yield Check("devices", "ok", params)
 
 
+def memory(_: Config, facts: Facts) -> Iterator[Check]:
+    """Whether there is room for all at its highest; where there is, the bar says so."""
+    found = facts.forecast
+    if found is None or found.fits:
+        return
+    largest = found.estimate.largest
+    params = {
+        "expected": quantities.gibibytes(found.estimate.total),
+        "room": quantities.gibibytes(found.room),
+        "of": quantities.gibibytes(found.estimate.parts[largest]),
+        "part": t(f"memory.part.{largest}"),
+    }
+    if (change := found.remedy) is None:
+        yield Check("memory_none", "warn", params, at="model.id")
+    else:
+        then = quantities.gibibytes(change.total)
+        yield Check("memory", "warn", {**params, "then": then}, dict(change.keys), change.key)
+
+
 def disk(config: Config, facts: Facts) -> Iterator[Check]:
     """Room for the checkpoints kept and the one being written; it is tight without any for the best beside them."""
     if facts.free is None or facts.unwritable is not None:
@@ -177,7 +205,15 @@ def push(config: Config, facts: Facts) -> Iterator[Check]:
         yield Check("login", verdict, {"repo": config.export.push}, at="export.push")
 
 
-CHECKS: tuple[Callable[[Config, Facts], Iterator[Check]], ...] = (name, model, data, devices, disk, push)
+CHECKS: tuple[Callable[[Config, Facts], Iterator[Check]], ...] = (
+    name,
+    model,
+    data,
+    devices,
+    memory,
+    disk,
+    push,
+)
 
 
 def unwritable(place: Path) -> CannotWriteError | None:

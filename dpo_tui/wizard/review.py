@@ -14,6 +14,7 @@ from textual.worker import get_current_worker
 
 from dpo_tui.text import t
 from dpo_tui.text.explain import fault_text
+from dpo_tui.widgets.memory_bar import MemoryBar
 from dpo_tui.widgets.plain import plain
 from dpo_tui.wizard import machine
 from dpo_tui.wizard.draft import Draft
@@ -24,7 +25,9 @@ from dpo_tui.wizard.resolved import LINES, Line, resolved
 from dpo_tui.wizard.step import Step
 from dpo_tui.wizard.verdicts import Said, Verdicts
 from engine.config.schema import Config
+from engine.forecast import Forecast
 from engine.sanitize import one_line
+from engine.shape import ModelShape
 
 _MOST_FAULTS = 5
 
@@ -39,10 +42,11 @@ class ReviewStep(Step):
 
     @dataclass
     class Looked(Message):
-        """What the checks found, for the text that was looked at."""
+        """What the checks found, and the memory it will take, for the text that was looked at."""
 
         text: str
         found: list[Check]
+        forecast: Forecast | None = None
 
     def __init__(self, draft: Draft) -> None:
         super().__init__(draft)
@@ -50,7 +54,10 @@ class ReviewStep(Step):
         """What the launcher's step saw; looked for here while it has not."""
         self.parameters: int | None = None
         """Of the model, where the model's step knows them."""
+        self.shape: ModelShape | None = None
+        """Its sizes, likewise."""
         self._found: list[Check] | None = None
+        self._forecast: Forecast | None = None
         self._wanted = False
         self._starting = False
         self._refusal = ""
@@ -58,6 +65,7 @@ class ReviewStep(Step):
 
     def compose(self) -> ComposeResult:
         yield Resolved(id="resolved")
+        yield MemoryBar()
         yield Static(t("wizard.review.checks"), classes="heading", markup=False)
         yield Verdicts()
         yield Static(id="command", markup=False)
@@ -78,6 +86,12 @@ class ReviewStep(Step):
     def settled(self) -> bool:
         """Whether it can start: not while another step has a fault, or a check still looks."""
         return self.draft.config() is not None and self._ready
+
+    def hear_of_model(self, parameters: int | None, shape: ModelShape | None) -> None:
+        """The model's step may learn of the model only after one has left it."""
+        if (parameters, shape) != (self.parameters, self.shape):
+            self.parameters, self.shape = parameters, shape
+            self.refresh_from_draft()
 
     def shown(self) -> None:
         """Look again: the machine may have changed as well as the draft."""
@@ -128,7 +142,7 @@ class ReviewStep(Step):
     @on(Looked)
     def _looked(self, event: Looked) -> None:
         if event.text == self.draft.text:
-            self._found = event.found
+            self._found, self._forecast = event.found, event.forecast
             self._show()
             self._go()
             self.post_message(self.Told())
@@ -145,11 +159,13 @@ class ReviewStep(Step):
     def _look(self, config: Config, root: Path, text: str) -> None:
         try:
             seen = self.machine or machine.look()
-            found = checks(config, gather(config, root, seen, self.parameters))
+            facts = gather(config, root, seen, self.parameters, self.shape)
+            looked = self.Looked(text, checks(config, facts), facts.forecast)
         except Exception as error:  # whatever it is, it is said, and Start may be tried
-            found = [Check("unfinished", "warn", {"detail": str(error) or type(error).__name__})]
+            unfinished = Check("unfinished", "warn", {"detail": str(error) or type(error).__name__})
+            looked = self.Looked(text, [unfinished])
         if not get_current_worker().is_cancelled:
-            self.post_message(self.Looked(text, found))
+            self.post_message(looked)
 
     def _go(self) -> None:
         """Start, if it was asked for and nothing is in the way."""
@@ -166,6 +182,7 @@ class ReviewStep(Step):
         config = self.draft.config()
         lines = resolved(config, run_root(self.draft)) if config else []
         self.query_one(Resolved).show(lines)
+        self.query_one(MemoryBar).show(self._forecast if config else None)
         verdicts = self.query_one(Verdicts)
         verdicts.show(self._verdicts(config))
         self.query_one("#command", Static).update(Content.styled(f"$ {one_line(self._command())}", "dim"))

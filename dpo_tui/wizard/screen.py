@@ -182,6 +182,7 @@ class WizardScreen(DraftActions):
 
     @on(Step.Told)
     def _told(self) -> None:
+        self._hear_of_model()
         self._draw()
 
     @on(Step.Done)
@@ -231,15 +232,21 @@ class WizardScreen(DraftActions):
             await switcher.mount(step)
         self._at = index
         self._seen.add(index)
-        self._review.parameters = getattr(self.steps[1], "parameters", None)
+        self._hear_of_model()
         switcher.current = step.id
         step.refresh_from_draft()
         step.shown()
         step.focus_entry()
         self._draw()
 
+    def _hear_of_model(self) -> None:
+        model = next(step for step in self.steps if isinstance(step, ModelStep))
+        known = (model.parameters, model.shape) if model.up_to_date else (None, None)
+        self._review.hear_of_model(*known)
+
     def show_draft(self) -> None:
         """Another hand was at the draft: the step one is at shows it too."""
+        self._hear_of_model()
         self.steps[self._at].refresh_from_draft()
         self._draw()
 

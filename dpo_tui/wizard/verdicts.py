@@ -13,6 +13,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from dpo_tui.text import t
+from dpo_tui.wizard.kinds import shown
 from engine.sanitize import one_line
 
 _GLYPHS = {"ok": ("✓", "$success"), "warn": ("⚠", "$warning"), "bad": ("✗", "$error")}
@@ -40,7 +41,7 @@ class Said:
             (one_line(self.text), "" if self.verdict == "bad" else "dim"),
         ]
         if self.fix:
-            put = ", ".join(f"{name} = {value}" for name, value in self.fix.items())
+            put = ", ".join(f"{name} = {shown(value)}" for name, value in self.fix.items())
             parts.append((t("wizard.check.fix", fix=one_line(put)), "$accent"))
         return Content.assemble(*parts)
 

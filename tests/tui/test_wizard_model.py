@@ -61,6 +61,8 @@ async def test_the_builtin_model(
         assert_sound(pilot.app)
         assert frame(pilot.app) == snapshot
         assert step.parameters == 134_515_008
+        assert step.shape is not None
+        assert (step.shape.layers, step.shape.queries, step.shape.keys) == (30, 576, 192)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -81,7 +83,7 @@ async def test_a_gated_model(language: Language, size: tuple[int, int], snapshot
         await wait_for(pilot, lambda: "✗" in facts(step))
         assert_sound(pilot.app)
         assert frame(pilot.app) == snapshot
-        assert step.parameters is None
+        assert (step.parameters, step.shape) == (None, None)
 
 
 async def test_a_preview_that_died_is_said_to(language: Language) -> None:

@@ -1,14 +1,25 @@
 """The last step: what was chosen, whether it can start, and what to do if not."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.widgets import Button
 
-from dpo_tui.text import Language
+from dpo_tui.preview import Progress
+from dpo_tui.text import Language, t
+from dpo_tui.widgets.memory_bar import MemoryBar
+from dpo_tui.wizard import machine, preflight
+from dpo_tui.wizard.machine import Machine
+from dpo_tui.wizard.review import ReviewStep
+from engine.forecast import Forecast
+from engine.memory import Estimate, Part
+from engine.remedy import Remedy
 from tests.tui.driving import SIZES, assert_sound, frame, wait_for
-from tests.tui.wizard_app import CONFIG, WizardApp, at_review, drawn, stand_still
+from tests.tui.wizard_app import CONFIG, WizardApp, at_review, drawn, opened, stand_still
+from tests.tui.wizard_preview import BUILTIN_FACTS, PlayedPreview, PreviewedApp
 
 
 @pytest.fixture(autouse=True)
@@ -92,3 +103,81 @@ async def test_a_fix_is_offered_only_where_there_is_one() -> None:
     async with WizardApp().run_test(size=(80, 24)) as pilot:
         app, _ = await at_review(pilot)
         assert "f Fix" not in frame(app)
+
+
+PARTS: dict[Part, int] = {
+    "program": 640 << 20,
+    "weights": 257 << 20,
+    "optimizer": 1539 << 20,
+    "gradients": 567 << 20,
+    "activations": 3196 << 20,
+    "head": 400 << 20,
+}
+LESS = Remedy("train.gradient_checkpointing", True, 3 << 30)
+
+
+@pytest.mark.parametrize("room", [16, 5], ids=["fits", "tight"])
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_bar_shows_the_memory_and_names_the_most_of_it(
+    room: int,
+    size: tuple[int, int],
+    language: Language,
+    snapshot: SnapshotAssertion,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = Forecast(Estimate("turn", PARTS), 4096, room << 30, LESS if room < 8 else None)
+    monkeypatch.setattr(preflight, "foreseen", lambda *_: found)
+    async with WizardApp().run_test(size=size) as pilot:
+        app, _ = await at_review(pilot)
+        assert_sound(app)
+        shown = frame(app)
+        assert f"{t('memory.part.activations')} 3.12" in shown
+        assert shown == snapshot
+
+
+async def test_memory_that_may_run_out_is_doubtful_until_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "look", lambda: Machine(8, 3 << 30))
+    async with PreviewedApp(PlayedPreview(model=BUILTIN_FACTS)).run_test(size=(120, 40)) as pilot:
+        app = await opened(pilot)
+        await pilot.press("ctrl+n")
+        await wait_for(pilot, lambda: "135M" in frame(app))
+        await pilot.press(*["ctrl+n"] * 3)
+        step = app.step
+        assert isinstance(step, ReviewStep)
+        await wait_for(pilot, lambda: step.fix is not None and "⚠" in frame(app))
+        assert not app.screen.query_one("#start", Button).disabled
+        assert step.fix is not None
+        wanted = dict(step.fix.fix)
+        await pilot.press("f")
+        await wait_for(pilot, lambda: not step.looking and "⚠" not in frame(app))
+        assert {key: app.wizard.draft.get(key) for key in wanted} == wanted
+        assert step.problems() == []
+
+
+class LatePreview(PlayedPreview):
+    """Tells of a model only once it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(model=BUILTIN_FACTS)
+        self.let = asyncio.Event()
+
+    async def ask(self, kind: str, on_progress: Progress | None = None, **asked: Any) -> dict[str, Any]:
+        answer = await super().ask(kind, on_progress, **asked)
+        await self.let.wait()
+        return answer
+
+
+async def test_a_model_told_late_gets_its_bar_and_another_model_takes_it_away() -> None:
+    preview = LatePreview()
+    async with PreviewedApp(preview).run_test(size=(120, 40)) as pilot:
+        app = await opened(pilot)
+        await pilot.press("ctrl+n")
+        await wait_for(pilot, lambda: preview.questions("model"))
+        await pilot.press(*["ctrl+n"] * 3)
+        bar = app.step.query_one(MemoryBar)
+        assert not bar.display
+        preview.let.set()
+        await wait_for(pilot, lambda: bar.display)
+        app.wizard.draft.set("model.id", "another")
+        app.wizard.show_draft()
+        await wait_for(pilot, lambda: not bar.display)

@@ -25,6 +25,17 @@ BUILTIN_FACTS: dict[str, Any] = {
     "cached": True,
     "chat_template": True,
     "commit": None,
+    "shape": {
+        "parameters": 134_515_008,
+        "layers": 30,
+        "hidden": 576,
+        "heads": 9,
+        "kv_heads": 3,
+        "head_dim": 64,
+        "intermediate": 1_536,
+        "vocabulary": 49_152,
+        "tied": True,
+    },
 }
 
 

@@ -11,13 +11,19 @@ import pytest
 from dpo_tui import host, text
 from dpo_tui.wizard import machine, preflight
 from dpo_tui.wizard.machine import Gpu, Machine
+from dpo_tui.wizard.memory import foreseen
 from dpo_tui.wizard.preflight import Check, Facts, checks, gather
 from dpo_tui.wizard.review import check_text
 from engine.config.schema import Config
 from engine.exits import CannotWriteError
+from engine.shape import ModelShape
 
 CPU = Machine(cores=2, memory=8 << 30)
 TWO_GPUS = replace(CPU, gpus=(Gpu("H100", 80 << 30), Gpu("H100", 80 << 30)))
+SHAPE = ModelShape(
+    parameters=134_515_008, layers=30, hidden=576, heads=9, kv_heads=3, head_dim=64, intermediate=1_536,
+    vocabulary=49_152, tied=True,
+)  # fmt: skip
 FACTS = Facts(root=Path("/runs/x"), machine=CPU, free=10**12)
 
 
@@ -128,6 +134,43 @@ def test_a_file_where_the_directory_of_runs_shall_be_is_wrong(tmp_path: Path) ->
     assert preflight.unwritable(tmp_path / "runs" / "mine") is not None
 
 
+def with_memory(machine: Machine, of: Config) -> Facts:
+    return replace(FACTS, machine=machine, forecast=foreseen(of, SHAPE, machine))
+
+
+def test_memory_that_suffices_or_cannot_be_told_is_not_mentioned() -> None:
+    assert "memory" not in found(with_memory(CPU, config()))
+    assert foreseen(config(), None, CPU) is None
+    assert foreseen(config(), SHAPE, replace(CPU, unknown="no answer")) is None
+
+
+def test_memory_is_that_of_the_smallest_gpu_or_of_the_machine() -> None:
+    two = replace(TWO_GPUS, gpus=(Gpu("A", 80 << 30), Gpu("B", 24 << 30)))
+    rooms = [forecast.room for seen in (CPU, two) if (forecast := foreseen(config(), SHAPE, seen))]
+    assert rooms == [8 << 30, 24 << 30]
+
+
+@pytest.mark.parametrize("memory", [4.0, 3.0, 2.2])
+def test_memory_that_may_run_out_is_doubtful_and_its_fix_makes_it_fit(memory: float) -> None:
+    seen = replace(CPU, memory=int(memory * 2**30))
+    asked = config(train={"tokens_per_pack": 8192})
+    check = found(with_memory(seen, asked))["memory"]
+    assert check.verdict == "warn"
+    assert check.at in check.fix
+    values = asked.model_dump(exclude_unset=True)
+    for key, value in check.fix.items():
+        table, *path = key.split(".")
+        for part in reversed(path):
+            value = {part: value}
+        values[table] = values.get(table, {}) | value
+    assert foreseen(Config.model_validate(values), SHAPE, seen).fits  # type: ignore[union-attr]
+
+
+def test_memory_that_no_change_saves_leads_to_the_model() -> None:
+    check = found(with_memory(replace(CPU, memory=1 << 30), config()))["memory_none"]
+    assert (check.verdict, check.fix, check.at) == ("warn", {}, "model.id")
+
+
 def test_adapters_are_too_small_to_count() -> None:
     facts = replace(FACTS, free=1, parameters=7_000_000_000)
     model = {"source": "builtin", "id": "smollm2-135m-instruct", "lora": {}}
@@ -193,7 +236,8 @@ def test_every_check_has_its_words(language: text.Language) -> None:
         closed = replace(FACTS, unwritable=CannotWriteError("disk.cannot_write", "x", path="x", hint="y"))
         asked = config(export={"push": "me/x"})
         hub = config(model={"id": "a/b"}, export={"push": "me/x"})
-        for facts in (FACTS, offline, poor, rich, tight, closed):
+        short = [with_memory(replace(CPU, memory=size << 30), config()) for size in (1, 3)]
+        for facts in (FACTS, offline, poor, rich, tight, closed, *short):
             for one in (asked, hub, on(2), on(9)):
                 assert all("{" not in check_text(check) for check in checks(one, facts))
     finally:
@@ -216,4 +260,4 @@ def test_the_environment_hides_gpus(named: str | None, seen: str, monkeypatch: p
 
 def test_every_check_is_run() -> None:
     assert preflight.CHECKS[0] is preflight.name
-    assert len(set(preflight.CHECKS)) == 6
+    assert len(set(preflight.CHECKS)) == 7

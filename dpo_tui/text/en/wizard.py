@@ -56,6 +56,7 @@ TEXTS: dict[str, str] = {
     "wizard.help.review": "### Review\n\nWhat was chosen, and whether it can start. **✓** is right, **⚠** is "
     "doubtful and does not keep you from starting, **✗** has to be put right: **f** applies the first fix, "
     "**Enter** or a click on a line leads to its field. "
+    "The bar is the memory it will take at its highest; what is beyond **┃** may not fit. "
     "**Enter** on Start saves the config and starts the run.",
     "wizard.template.from": "Start from",
     "wizard.template.file": "own file",
@@ -108,6 +109,15 @@ TEXTS: dict[str, str] = {
     "wizard.review.no_export": "none",
     "wizard.review.export_here": "in the run's directory",
     "wizard.review.push": "push to {repo}",
+    "memory.label": "Memory",
+    "memory.total": "{total} of {room} GiB at most",
+    "memory.packs": "packs of {tokens} tokens",
+    "memory.part.program": "program",
+    "memory.part.weights": "weights",
+    "memory.part.optimizer": "optimizer",
+    "memory.part.gradients": "gradients",
+    "memory.part.activations": "activations",
+    "memory.part.head": "head",
     "wizard.review.checks": "Before it starts",
     "wizard.review.looking": "looking …",
     "wizard.review.start": "Start",
@@ -133,6 +143,10 @@ TEXTS: dict[str, str] = {
     "wizard.check.cpu.warn": "no GPU: {asked} processes share {cores} CPU cores",
     "wizard.check.devices.ok": "GPUs: {asked} asked, {found} found",
     "wizard.check.devices.bad": "GPUs: {asked} asked, {found} found",
+    "wizard.check.memory.warn": "memory may run out: about {expected} of {room} GiB, {part} alone {of}; "
+    "{then} GiB with the fix",
+    "wizard.check.memory_none.warn": "memory may run out: about {expected} of {room} GiB, {part} alone {of}; "
+    "take a smaller model or a larger machine",
     "wizard.check.disk.ok": "{free} free on the disk",
     "wizard.check.space.ok": "checkpoints take about {needed}, {free} free on the disk",
     "wizard.check.space.warn": "checkpoints take about {needed} or more, and only {free} are free on the disk",

@@ -54,7 +54,8 @@ TEXTS: dict[str, str] = {
     "wizard.help.launcher": "### 启动方式\n\n由什么启动训练、训练目录放在哪里、训练结束后如何处理模型。",
     "wizard.help.review": "### 确认\n\n你的选择，以及能否启动。**✓** 表示正常；**⚠** 表示存疑，但不妨碍启动；"
     "**✗** 必须先改正，按 **f** 采用第一个修正，在该行按 **Enter** "
-    "或点击可进入对应的字段。在“开始训练”上按 **Enter** 会保存配置并启动训练。",
+    "或点击可进入对应的字段。条形图是训练占用内存的最高值，超出 **┃** 的部分可能放不下。"
+    "在“开始训练”上按 **Enter** 会保存配置并启动训练。",
     "wizard.template.from": "选择模板",
     "wizard.template.file": "自己的文件",
     "wizard.template.own": "当前：{path}。换用模板时，只保留其中的模型、数据和名称。",
@@ -106,6 +107,15 @@ TEXTS: dict[str, str] = {
     "wizard.review.no_export": "不导出",
     "wizard.review.export_here": "训练目录内",
     "wizard.review.push": "上传到 {repo}",
+    "memory.label": "内存",
+    "memory.total": "最多 {total} / {room} GiB",
+    "memory.packs": "每包 {tokens} 个 token",
+    "memory.part.program": "程序",
+    "memory.part.weights": "权重",
+    "memory.part.optimizer": "优化器",
+    "memory.part.gradients": "梯度",
+    "memory.part.activations": "激活值",
+    "memory.part.head": "输出头",
     "wizard.review.checks": "启动前检查",
     "wizard.review.looking": "正在检查…",
     "wizard.review.start": "开始训练",
@@ -131,6 +141,10 @@ TEXTS: dict[str, str] = {
     "wizard.check.cpu.warn": "没有 GPU：{asked} 个进程共用 {cores} 个 CPU 核心",
     "wizard.check.devices.ok": "GPU：需要 {asked} 个，发现 {found} 个",
     "wizard.check.devices.bad": "GPU：需要 {asked} 个，发现 {found} 个",
+    "wizard.check.memory.warn": "内存可能不足：预计约 {expected} GiB，共有 {room} GiB，其中{part}占 {of} GiB；"
+    "修正后为 {then} GiB",
+    "wizard.check.memory_none.warn": "内存可能不足：预计约 {expected} GiB，共有 {room} GiB，其中{part}占 {of} GiB；"
+    "请换用更小的模型或更大的机器",
     "wizard.check.disk.ok": "磁盘剩余 {free}",
     "wizard.check.space.ok": "检查点约占 {needed}，磁盘剩余 {free}",
     "wizard.check.space.warn": "检查点约占 {needed} 或更多，磁盘仅剩 {free}",
