@@ -14,19 +14,18 @@ from pathlib import Path
 from types import FrameType
 
 from dpo_tui.display import choose_display, prints_json, say, talk
+from dpo_tui.dry_run import describe
 from dpo_tui.ending import announce, ending_of
 from dpo_tui.runs import effective_state
-from dpo_tui.starting import Prepared, create, prepare
+from dpo_tui.starting import create, prepare
 from dpo_tui.text import t
-from engine.config.load import resolved_toml
 from engine.exits import Exit, UsageError
-from engine.launch.local import SupervisorCommand, rank_command, spawn_supervisor, supervisor_command
+from engine.launch.local import SupervisorCommand, spawn_supervisor, supervisor_command
 from engine.process import reap_strays
 from engine.rundir.events import complete_size
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
 from engine.rundir.tail import Tail
-from engine.sanitize import one_line
 
 _POLL_SECONDS = 0.1
 
@@ -54,7 +53,7 @@ def launch(
         raise UsageError("cli.dry_run_json", text)
     prepared = prepare(config, run_name=run_name, runs_dir=runs_dir, overrides=overrides, resume=resume)
     if dry_run:
-        _describe(prepared, supervisor)
+        describe(prepared, supervisor)
         return Exit.DONE
     if prepared.done:
         return attach(prepared.run.root, json=json)
@@ -176,15 +175,3 @@ def _passed_on() -> Iterator[signal.Signals]:
     yield signal.SIGTERM
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         yield signal.SIGHUP
-
-
-def _describe(prepared: Prepared, command: SupervisorCommand) -> None:
-    """Print the resolved config, with the commands it would be run by as comments."""
-    run, world = prepared.run, prepared.config.launch.devices
-    lines = [f"run directory: {run.root}", f"supervisor: {shlex.join(command(run, None))}"]
-    for rank in range(world):
-        argv, extra = rank_command(run, rank, world)
-        setting = "".join(f"{key}={value} " for key, value in extra.items())
-        lines.append(f"rank {rank}: {setting}{shlex.join(argv)}")
-    say("\n".join(f"# {one_line(line)}" for line in lines))
-    say(resolved_toml(prepared.config).rstrip("\n"))

@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
+from dpo_tui import dry_run
 from dpo_tui.headless import launch
 from engine.config.load import load_config
 from engine.exits import CannotWriteError, EngineError, Exit
@@ -119,7 +121,9 @@ def test_a_dry_run_prints_a_config_that_loads_and_writes_nothing(
     tiny_config: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert launch(tiny_config, dry_run=True, overrides=["objective.beta=0.25"]) is Exit.DONE
-    out = capfd.readouterr().out
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert [line for line in out.splitlines() if line.startswith("# memory: ") and "activations" in line]
     assert f"# run directory: {run_of(tiny_config).root}" in out
     assert "-m engine run" in out
     assert "# rank 0: " in out
@@ -128,6 +132,31 @@ def test_a_dry_run_prints_a_config_that_loads_and_writes_nothing(
     printed.write_text(out)
     assert load_config(printed).config.objective.beta == 0.25
     assert load_config(printed).config.run.name == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("engine", "why"),
+    [
+        ("import sys; print('loading …\\nno such model', file=sys.stderr); sys.exit(3)", "no such model"),
+        ("import os; os.kill(os.getpid(), 9)", "the engine ended with exit code -9"),
+        ("import signal; signal.pause()", "no answer within 0.5 s"),
+    ],
+)
+def test_a_dry_run_says_why_the_memory_cannot_be_told(
+    engine: str,
+    why: str,
+    tiny_config: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dry_run, "ENGINE", (sys.executable, "-c", engine))
+    monkeypatch.setattr(dry_run, "PATIENCE", 60.0 if "exit" in why or "model" in why else 0.5)
+    assert launch(tiny_config, dry_run=True) is Exit.DONE
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert f"# memory: it cannot be told: {why}\n" in out
+    tiny_config.write_text(out)
+    load_config(tiny_config)
 
 
 def test_a_runs_directory_that_cannot_be_made_is_named(tiny_config: Path, tmp_path: Path) -> None:

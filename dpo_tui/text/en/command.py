@@ -17,6 +17,10 @@ TEXTS: dict[str, str] = {
         "stopping; a checkpoint is saved if a step is done; interrupt again to kill the run now"
     ),
     "command.killing": "killing the run now",
+    "command.memory": "memory: {told}",
+    "command.memory.unknown": "memory: it cannot be told: {why}",
+    "command.memory.silent": "no answer within {seconds} s",
+    "command.memory.code": "the engine ended with exit code {code}",
     "command.settings_wrong": "note: {problem}; these settings are not used",
     "command.table.name": "NAME",
     "command.table.state": "STATE",
