@@ -138,7 +138,7 @@ def _choices(field: FieldInfo) -> Iterator[str]:
 def _limits(field: FieldInfo) -> str:
     """The limits in words, joined: "at least 8, at most 1,024"."""
     found = []
-    for limit in field.metadata:
+    for limit in _constraints(field):
         for name in ("gt", "ge", "lt", "le"):
             value = getattr(limit, name, None)
             if value is not None:
@@ -146,6 +146,14 @@ def _limits(field: FieldInfo) -> str:
         if getattr(limit, "pattern", None) == RUN_NAME:
             found.append(t("fields.limit.run_name"))
     return t("fields.comma").join(found)
+
+
+def _constraints(field: FieldInfo) -> Iterator[Any]:
+    """Those of the value, and of the members of a union that have some of their own."""
+    yield from field.metadata
+    for member in get_args(field.annotation):
+        for inner in getattr(member, "__metadata__", ()):
+            yield from inner.metadata if isinstance(inner, FieldInfo) else [inner]
 
 
 def _default(field: FieldInfo) -> str:

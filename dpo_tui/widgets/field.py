@@ -37,6 +37,7 @@ class Field(Vertical):
         Input:focus { background: $panel; }
         .unit { width: auto; color: $text-muted; padding-left: 1; }
         .help { display: none; color: $text-muted; padding-left: 20; height: auto; }
+        &.-word .unit { display: none; }
         &.-focused .label { color: $accent; }
         &.-focused .help { display: block; }
         &.-default Input { color: $text-muted; }
@@ -178,6 +179,7 @@ class Field(Vertical):
         noted = fault is None and self.draft.in_force(self.key) != own
         self.set_class(fault is not None, "-fault")
         self.set_class(noted, "-noted")
+        self.set_class(own in self._kind.choices, "-word")
         self.set_class(not self.draft.given(self.key) and not noted, "-default")
         line = field_help(self._path) if fault is None else f"✗ {fault_text(fault)}"
         self.query_one(".help", Static).update(plain(t("field.runs_given", dir=own) if noted else line))

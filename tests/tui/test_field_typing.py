@@ -114,3 +114,29 @@ async def test_what_is_chosen_elsewhere_is_shown_in_the_focused_field(draft: Dra
         draft.set("data.sources.0.path", "chosen/in-a-list")
         pilot.app.query(Field).last().refresh_from_draft()
         assert field.value == "chosen/in-a-list"
+
+
+class PackField(App[None]):
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self.draft = draft
+
+    def compose(self) -> ComposeResult:
+        yield Field("train.tokens_per_pack", self.draft)
+
+
+async def test_a_number_has_its_unit_and_a_word_none(draft: Draft) -> None:
+    async with PackField(draft).run_test() as pilot:
+        field, unit = pilot.app.query_one(Input), pilot.app.query_one(".unit")
+        field.focus()
+        assert not unit.display
+        await pilot.press("end", "ctrl+u", *"4096")
+        await wait_for(pilot, lambda: draft.get("train.tokens_per_pack") == 4096)
+        assert unit.display
+        await pilot.press("ctrl+u", *"auto")
+        await wait_for(pilot, lambda: draft.get("train.tokens_per_pack") == "auto")
+        assert not unit.display
+        assert draft.faults() == {}
+        await pilot.press("ctrl+r")
+        assert not draft.given("train.tokens_per_pack")
+        assert field.value == "auto"

@@ -27,6 +27,9 @@ MAKERS: dict[str, set[str]] = {
 }
 """Functions that make one of a code, with the params that they add."""
 
+ELSEWHERE = {"memory.tight": ("engine/remedy.py", "tight")}
+"""Codes whose params another function puts together: its file and its name."""
+
 FAULTS = ("Message", "Conflict", "KeyError", "OutOfBounds")
 BUILT = {"model.bad_": ("model.bad_model", "model.bad_tokenizer")}
 """Codes that are put together at run time, by how they begin."""
@@ -122,6 +125,11 @@ def _place(path: Path, call: ast.Call, word: str, code: str, around: ast.AST) ->
     where = f"{path.relative_to(ROOT)}:{call.lineno}"
     params = {keyword.arg for keyword in call.keywords if keyword.arg} | MAKERS.get(word, set())
     open_ = False
+    if code in ELSEWHERE:
+        file, function = ELSEWHERE[code]
+        params |= next(
+            _keys(node) for node in ast.walk(_tree(ROOT / file)) if getattr(node, "name", "") == function
+        )
     for value in [*call.args[2:], *(keyword.value for keyword in call.keywords if keyword.arg is None)]:
         names = {part.id for part in ast.walk(value) if isinstance(part, ast.Name)}
         params |= _keys(around if names & {"params", "case", "told"} else value)

@@ -15,6 +15,7 @@ from engine.config.explain import field_at
         ("export.dtype", Kind("choice", ("bfloat16", "float16", "float32"), optional=True)),
         ("train.share_prompt", Kind("switch")),
         ("train.max_steps", Kind("whole", optional=True)),
+        ("train.tokens_per_pack", Kind("whole", ("auto",))),
         ("gates.max_loss", Kind("number", optional=True)),
         ("model.id", Kind("text", required=True)),
         ("model.lora.targets", Kind("list", ("all-linear",))),
@@ -45,6 +46,13 @@ def test_a_default_that_is_shown_and_typed_is_the_same(key: str) -> None:
 )
 def test_numbers_are_shown_as_people_write_them(value: Any, text: str) -> None:
     assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("auto", "auto"), ("4096", 4096), ("4,096", 4096), ("", None), ("all", "all")]
+)
+def test_a_number_or_a_word_is_typed_as_either(text: str, value: Any) -> None:
+    assert typed("train.tokens_per_pack", text) == value
 
 
 def test_a_table_is_shown_as_it_is_typed() -> None:

@@ -73,6 +73,12 @@ def test_a_range_with_two_ends_names_both() -> None:
     assert "Range: at least 0, below 4,294,967,296\n" in field_guide("run.seed")
 
 
+def test_a_number_or_a_word_tells_the_range_of_the_number() -> None:
+    guide = field_guide("train.tokens_per_pack")
+    assert "a whole number or `auto`" in guide
+    assert "Range: at least 16\n" in guide
+
+
 def test_a_key_that_must_be_given_has_no_default() -> None:
     assert "Default: none, it must be given" in field_guide("model.id")
 

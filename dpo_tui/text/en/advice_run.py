@@ -64,6 +64,10 @@ TEXTS: dict[str, str] = {
         "The result is the same, and the training slower. Install a C++ compiler (g++), or set train.compile = "
         '"off" to be told no more.'
     ),
+    "advice.memory.tight": (
+        "The estimate is on the safe side, so the run goes on. If it does run out of memory, make the change "
+        "and start again: packs and checkpointing change no result, adapters train another way."
+    ),
     "advice.launch.world_size": (
         "Something started more or fewer processes than the config asks for. Set launch.devices to their "
         "number, or start with dpo-tui alone."

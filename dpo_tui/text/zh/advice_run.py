@@ -45,6 +45,10 @@ TEXTS: dict[str, str] = {
     "advice.compile.fallback": (
         '结果相同，只是训练更慢。请安装 C++ 编译器（g++），或设 train.compile = "off" 不再提示。'
     ),
+    "advice.memory.tight": (
+        "估计偏于保守，因此训练照常进行。如果内存真的不足，请作出这项改动再重新开始：包的大小和梯度检查点不"
+        "改变结果，适配器则是另一种训练方式。"
+    ),
     "advice.launch.world_size": (
         "启动的进程数与配置不符。请把 launch.devices 设为实际的进程数，或只用 dpo-tui 启动。"
     ),

@@ -69,6 +69,14 @@ TEXTS: dict[str, str] = {
     ),
     "code.policy.mode": "改用较慢的计算方式（{mode}）：{reason}",
     "code.compile.fallback": "不编译，照常训练：{reason}",
+    "code.memory.tight": (
+        "内存可能不足：预计约 {expected} GiB，共有 {room} GiB；其中最多的是{largest}，{of} GiB。没有哪一项改动"
+        "能使它放得下：请换用更小的模型或更大的机器"
+    ),
+    "code.memory.tight.change": (
+        "内存可能不足：预计约 {expected} GiB，共有 {room} GiB；其中最多的是{largest}，{of} GiB。设 {change} "
+        "之后为 {then} GiB"
+    ),
     "code.launch.world_size": "启动了 {found} 个训练进程，而 launch.devices 要求 {expected} 个",
     "code.gates.missed": "第 {step} 步没有达到门槛：{missed}。没有导出任何东西；仍要导出请运行：{command}",
     "code.gates.dropped": (
@@ -127,6 +135,12 @@ TEXTS: dict[str, str] = {
     "code.word.what.data": "数据",
     "code.word.what.model": "模型",
     "code.word.what.world size": "进程数",
+    "code.word.largest.program": "程序",
+    "code.word.largest.weights": "权重",
+    "code.word.largest.optimizer": "优化器",
+    "code.word.largest.gradients": "梯度",
+    "code.word.largest.activations": "激活值",
+    "code.word.largest.head": "输出头",
     "code.word.mode.single": "single：逐条计算",
     "code.word.mode.packed": "packed：打包，但不共享 prompt",
     "code.word.mode.shared": "shared：打包并共享 prompt",

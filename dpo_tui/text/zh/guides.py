@@ -135,10 +135,10 @@ TEXTS: dict[str, str] = {
     "guide.train.pairs_per_step": (
         "批大小：优化器一步用多少偏好对。默认是 16。设备数变化时它不变，结果也就不变。"
     ),
-    "field.train.tokens_per_pack": "一次前向最多多少 token：越低越省显存，不改变结果。",
+    "field.train.tokens_per_pack": "一次前向最多多少 token；auto 为内存放得下的数量。不改变结果。",
     "guide.train.tokens_per_pack": (
-        "一次计算多少 token。显存不够时调低它：结果不变，只是更慢。它必须装得下最长的偏好对，因此至少是 "
-        "max_length 的两倍。"
+        '一次计算多少 token。"auto" 取内存放得下的数量，也是默认值。数字越低越省内存：结果不变，只是更慢。'
+        "数字必须装得下最长的偏好对，因此至少是 max_length 的两倍。"
     ),
     "field.train.share_prompt": "模型允许时，prompt 只为两个回答计算一次。",
     "guide.train.share_prompt": (
