@@ -26,7 +26,7 @@ WAYS = (
     "checkpointed",
     "bare",
 )
-MAX_LENGTH = 192
+MAX_LENGTH = 128
 BOUND = 1e-5
 
 

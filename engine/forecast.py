@@ -72,4 +72,5 @@ def longest_pairs(config: Config) -> Pairs:
     """Pairs that are all as long as they may be, with nothing in common: what the config alone can promise."""
     length, world = config.data.max_length, config.launch.devices
     longest = 2 * (length - 1)
-    return Pairs(longest=longest, scored=1.0, step=longest * -(-config.train.pairs_per_step // world))
+    step = longest * -(-config.train.pairs_per_step // world)
+    return Pairs(longest=longest, allowed=2 * length, scored=1.0, step=step)

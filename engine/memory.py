@@ -1,9 +1,8 @@
 """How much memory a training takes on each device, told from sizes alone: before a weight is read.
 
 Every weight, gradient and moment is counted exactly; what a layer keeps for its backward pass is so many bytes for each
-token and each unit of its widths, counted once for every way a layer runs (`KEPT`; `benchmarks/memory.py` compares all
-of it with what trainings took). A training's memory is at its highest at one of four moments, named here as
-`Estimate.moment`:
+token and each unit of its widths (`engine.kept`). `benchmarks/memory.py` compares all of it with what trainings took.
+A training's memory is at its highest at one of four moments, named here as `Estimate.moment`:
 
 * loading: the checkpoint in fp32, before it is cast
 * turn: between forward and backward, with all that layers and head keep
@@ -14,6 +13,7 @@ of it with what trainings took). A training's memory is at its highest at one of
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from engine.kept import gaps, kept_by_layer
 from engine.shape import ModelShape
 
 Device: TypeAlias = Literal["cpu", "cuda"]
@@ -37,40 +37,6 @@ NF4_BITS = 4.127
 """Of a weight in 4 bits with its doubly quantised scales: arXiv:2305.14314."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Bytes a layer keeps for each token, for each unit of: hidden, queries, keys (= values), feed-forward."""
-
-    hidden: float
-    queries: float
-    keys: float
-    wide: float
-
-    def of(self, shape: ModelShape) -> float:
-        """Bytes of one token in one layer."""
-        return (
-            self.hidden * shape.hidden
-            + self.queries * shape.queries
-            + self.keys * shape.keys
-            + self.wide * shape.intermediate
-        )
-
-
-KEPT = {  # by bytes of a number, adapters or not, compiled or not
-    (2, False, False): Kept(16, 4, 4, 8),
-    (2, False, True): Kept(4, 4, 4, 4),
-    (2, True, False): Kept(28.2, 8.3, 4.4, 10),
-    (2, True, True): Kept(12.2, 8.3, 4.4, 8),
-    (4, False, False): Kept(24, 8, 8, 16),
-    (4, False, True): Kept(8, 8, 8, 8),
-    (4, True, False): Kept(16.5, 8, 8, 16),
-    (4, True, True): Kept(8.5, 8, 8, 8),
-}
-"""Of a Llama's layer: its norms, rotary embeddings, linear layers and gated activation."""
-GATHERED = Kept(0.2, 1.1, 1.45, 0)
-"""What attention over gathered keys keeps beside, in numbers: copies of queries and keys, and its output."""
-GATHERED_COMPILED = Kept(1.1, 1.1, 1.45, 0)
-"""The same, where it splits a compiled layer in two."""
 RECOMPUTED = 1.0
 """Numbers of the hidden state a layer keeps under gradient checkpointing: its input."""
 
@@ -169,7 +135,8 @@ def _turn(setup: Setup, work: Work) -> Estimate:
     return _at(
         "turn",
         setup,
-        gradients=_summed(setup, work.packs - 1) + _head_gradient(setup),
+        work,
+        gradients=_summed(setup, work.packs - 1) + _head_gradient(setup, work),
         activations=_kept(setup, work) + _working(setup, work),
         head=_head(setup, work),
     )
@@ -178,7 +145,7 @@ def _turn(setup: Setup, work: Work) -> Estimate:
 def _backward(setup: Setup, work: Work) -> Estimate:
     new = setup.itemsize if setup.masters else 4
     gradients = _summed(setup, work.packs - 1) + new * setup.trained // setup.share("gradients")
-    return _at("backward", setup, gradients=gradients, activations=_working(setup, work))
+    return _at("backward", setup, work, gradients=gradients, activations=_working(setup, work))
 
 
 def _update(setup: Setup, work: Work) -> Estimate:
@@ -186,12 +153,13 @@ def _update(setup: Setup, work: Work) -> Estimate:
     if setup.masters and work.packs == 1 and not (setup.compiled and setup.device == "cpu"):
         gradients = 4 * setup.trained // setup.share("gradients")  # widened for torch's own update
     rounding = 12 * setup.shape.embedding if setup.masters and not setup.compiled else 0
-    return _at("update", setup, gradients=gradients, activations=rounding)
+    return _at("update", setup, work, gradients=gradients, activations=rounding)
 
 
 def _at(
     moment: Moment,
     setup: Setup,
+    work: Work | None = None,
     *,
     weights: int | None = None,
     optimizer: int | None = None,
@@ -200,6 +168,8 @@ def _at(
     head: int = 0,
 ) -> Estimate:
     program = PROGRAM[setup.device] + (COMPILER[setup.device] if setup.compiled else 0)
+    if setup.device == "cpu" and work is not None:
+        activations += gaps(setup.shape, work.tokens, setup.adapters, setup.compiled)
     return Estimate(
         moment,
         {
@@ -254,11 +224,8 @@ def _kept(setup: Setup, work: Work) -> int:
 
 def layer_bytes(setup: Setup) -> float:
     """Bytes one layer keeps for a token from its forward to its backward pass."""
-    kept = KEPT[setup.itemsize, setup.adapters, setup.compiled].of(setup.shape)
-    if setup.native:
-        return kept
-    beside = GATHERED_COMPILED if setup.compiled and not setup.adapters else GATHERED
-    return kept + setup.itemsize * beside.of(setup.shape)
+    way = (setup.itemsize, setup.adapters, setup.compiled)
+    return kept_by_layer(setup.shape, *way, native=setup.native)
 
 
 def _working(setup: Setup, work: Work) -> int:
@@ -266,11 +233,12 @@ def _working(setup: Setup, work: Work) -> int:
     return setup.itemsize * work.tokens * (3 * setup.shape.hidden + 3 * setup.shape.intermediate)
 
 
-def _head_gradient(setup: Setup) -> int:
-    """The head's own, which comes first: the others are not there yet."""
+def _head_gradient(setup: Setup, work: Work) -> int:
+    """The head's own, which comes first, before the others; summed in fp32 over tiles that come anew."""
     if setup.adapters:
         return 0
-    return setup.itemsize * setup.shape.embedding // setup.share("gradients")
+    size = setup.itemsize if _keeps_logits(setup, work) else 4 + setup.itemsize
+    return size * setup.shape.embedding // setup.share("gradients")
 
 
 def _head(setup: Setup, work: Work) -> int:
@@ -279,5 +247,9 @@ def _head(setup: Setup, work: Work) -> int:
         return 8 * work.rows * setup.shape.vocabulary
     logits = setup.itemsize * work.rows * setup.shape.vocabulary
     tile = min(logits, TILE_BYTES[setup.device])
-    keeps = not setup.adapters and logits <= LOGITS_BUDGET
-    return logits + tile if keeps else 2 * tile
+    return logits + tile if _keeps_logits(setup, work) else 2 * tile
+
+
+def _keeps_logits(setup: Setup, work: Work) -> bool:
+    logits = setup.itemsize * work.rows * setup.shape.vocabulary
+    return not setup.adapters and logits <= LOGITS_BUDGET

@@ -21,6 +21,8 @@ class Pairs:
 
     longest: int
     """Input tokens of the longest pair: no pack can hold less."""
+    allowed: int = 0
+    """Tokens that a config must allow a pack at the least: twice its `max_length`."""
     scored: float = 1.0
     """Rows that pass the head, for each input token."""
     step: int | None = None
@@ -84,7 +86,7 @@ def remedy(setup: Setup, pairs: Pairs, tokens_per_pack: int, room: int) -> Remed
 def _changes(setup: Setup, pairs: Pairs, size: int) -> Iterator[tuple[dict[str, Any], Setup, int]]:
     """Each change as keys and values, with the training as it would be: first as large packs as are asked for."""
     for smaller in SIZES:
-        if pairs.longest <= smaller < size:
+        if max(pairs.longest, pairs.allowed) <= smaller < size:
             yield {PACK: smaller}, setup, smaller
     checkpointing = {} if setup.checkpointing else {CHECKPOINTING: True}
     adapters = {} if setup.adapters else {ADAPTERS: RANK}

@@ -44,6 +44,7 @@ def pairs_of(pairs: PairSet, config: Config, world: int) -> Pairs:
     mean = float(pairs.tokens.mean())
     return Pairs(
         longest=int(pairs.tokens.max()),
+        allowed=2 * config.data.max_length,
         scored=float(pairs.rows.sum() / pairs.tokens.sum()),
         step=max(1, round(mean * config.train.pairs_per_step / world)),
     )

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.kernels import logprob
 from engine.kernels.fold import EagerFold, LogitShape
 from engine.kernels.logprob import HeadOptions, eager_logprob, fused_logprob, tiles
+from engine.memory import TILE_BYTES
 from tests.engine.heads import FOLDS, SHAPES, Head, expected, fused, largest_logits, make_head
 
 KEPT, RECOMPUTED = 1 << 30, 0
@@ -19,7 +19,7 @@ UNIT = 2.0**-8
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several tiles even of a small head, the last not full."""
-    monkeypatch.setitem(logprob.TILE_BYTES, "cpu", 1)
+    monkeypatch.setitem(TILE_BYTES, "cpu", 1)
 
 
 def relative(mine: Tensor, theirs: Tensor) -> float:
@@ -192,7 +192,7 @@ def test_without_gradients_nothing_is_kept() -> None:
 
 
 def test_tiles_cover_all_rows_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(logprob.TILE_BYTES, "cpu", 16 << 20)
+    monkeypatch.setitem(TILE_BYTES, "cpu", 16 << 20)
     for rows in (0, 1, 64, 65, 1000, 4097):
         parts = tiles(rows, 49_152, 2, "cpu")
         assert [i for part in parts for i in range(part.start, part.stop)] == list(range(rows))

@@ -150,7 +150,7 @@ def test_memory_is_that_of_the_smallest_gpu_or_of_the_machine() -> None:
     assert rooms == [8 << 30, 24 << 30]
 
 
-@pytest.mark.parametrize("memory", [4.0, 3.0, 2.2])
+@pytest.mark.parametrize("memory", [4.5, 3.8, 3.2])
 def test_memory_that_may_run_out_is_doubtful_and_its_fix_makes_it_fit(memory: float) -> None:
     seen = replace(CPU, memory=int(memory * 2**30))
     asked = config(train={"tokens_per_pack": 8192})
