@@ -19,7 +19,7 @@ MIB = 1 << 20
 @pytest.fixture
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever loads weights has gone too far."""
-    monkeypatch.delattr("engine.train.load_model")
+    monkeypatch.delattr("engine.build.load_model")
 
 
 def trained(dpo_tui: Command, config: Path, path: Path, content: bytes) -> Outcome:

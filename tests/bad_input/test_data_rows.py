@@ -15,7 +15,7 @@ GOOD = {"prompt": "What is red?", "chosen": "Tea.", "rejected": "The old cup in 
 @pytest.fixture
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever loads weights has gone too far."""
-    monkeypatch.delattr("engine.train.load_model")
+    monkeypatch.delattr("engine.build.load_model")
 
 
 class Trainer:

@@ -52,8 +52,12 @@ class Compares(Shown):
         self.push_screen(CompareScreen(self.roots))
 
 
-def ready(app: Compares) -> Callable[[], bool]:
-    return lambda: isinstance(app.screen, CompareScreen) and app.screen._differences is not None
+def ready(app: Compares) -> Callable[[], object]:
+    return lambda: (
+        isinstance(app.screen, CompareScreen)
+        and app.screen._differences is not None
+        and app.screen.query("FooterKey")
+    )
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

@@ -104,7 +104,7 @@ def test_text_is_taken_as_text_where_the_schema_wants_text(
 def test_the_full_text_has_every_key_with_a_value() -> None:
     text = resolved_toml(Config.model_validate(MINIMAL))
     data = TomlDocument.parse(text, Path("full.toml")).unwrap()
-    assert data["train"]["tokens_per_pack"] == 4096
+    assert data["train"]["tokens_per_pack"] == "auto"
     assert data["optimizer"]["learning_rate"] == 5e-7
     assert "max_steps" not in data["train"]
 
