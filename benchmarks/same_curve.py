@@ -39,7 +39,9 @@ def main() -> int:
         print("all on", file=sys.stderr, flush=True)
         expected = measure("dpo-tui", run, options.steps)["losses"]
         gaps = {}
-        for name in WAYS[1:] if exact else WAYS:
+        for name in options.ways.split(","):
+            if exact and name == WAYS[0]:
+                continue  # nothing is rounded
             print(name, file=sys.stderr, flush=True)
             losses = measure(name, run, options.steps)["losses"]
             gaps[name] = [abs(a - b) for a, b in zip(losses, expected, strict=True)]
@@ -61,6 +63,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="preference pairs in any known layout")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
+    parser.add_argument("--ways", default=",".join(WAYS), help="with commas between them")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     lengths = {"max_length": MAX_LENGTH, "max_prompt_length": MAX_LENGTH // 2, "too_long": "truncate"}
