@@ -65,7 +65,7 @@ TEXTS: dict[str, str] = {
         '"off" to be told no more.'
     ),
     "advice.memory.tight": (
-        "The estimate is on the safe side, so the run goes on. If it does run out of memory, make the change "
+        "The estimate can be a tenth off either way, so the run goes on. If it does run out of memory, make the change "
         "and start again: packs and checkpointing change no result, adapters train another way."
     ),
     "advice.launch.world_size": (
