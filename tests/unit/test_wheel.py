@@ -1,6 +1,7 @@
 """The wheel that people install holds all it needs: no checkout beside it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,13 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     ZipFile(wheel).extractall(folder)
     return folder
+
+
+def test_the_lock_names_versions_alone() -> None:
+    """A path or an address of the machine that wrote it would install there and nowhere else."""
+    lines = (CHECKOUT / "requirements.lock").read_text().splitlines()
+    assert lines
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
 
 
 def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
