@@ -1,16 +1,22 @@
 """What a dry run prints: the config as it would be trained, behind comments with what would be started."""
 
+import json
 import os
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from dpo_tui.display import say
+from dpo_tui.quantities import gibibytes
+from dpo_tui.sentences import part_word
 from dpo_tui.starting import Prepared
 from dpo_tui.text import t
 from engine.config.load import resolved_toml
 from engine.launch.local import ENGINE, SupervisorCommand, rank_command, supervisor_environment
+from engine.memory import PARTS
 from engine.sanitize import one_line
 
 PATIENCE = 60.0
@@ -27,30 +33,43 @@ def describe(prepared: Prepared, command: SupervisorCommand) -> None:
         lines.append(f"rank {rank}: {setting}{shlex.join(argv)}")
     text = resolved_toml(prepared.config)
     say("\n".join(f"# {one_line(line)}" for line in lines))
-    say(f"# {one_line(memory_line(text))}")
+    say("\n".join(f"# {one_line(line)}" for line in memory_lines(text)))
     say(text.rstrip("\n"))
 
 
-def memory_line(config: str) -> str:
+def memory_lines(config: str) -> list[str]:
     """The memory that the training will take, as the engine tells it, or why it cannot."""
     try:
         with tempfile.TemporaryDirectory(prefix="dpo-tui-") as folder:
             path = Path(folder) / "config.toml"
             path.write_text(config, encoding="utf-8")
-            return t("command.memory", told=_told(path))
+            return list(_in_words(_told(path)))
     except subprocess.TimeoutExpired:
         why = t("command.memory.silent", seconds=f"{PATIENCE:g}")
     except subprocess.CalledProcessError as error:
         why = _last_line(error.stderr) or t("command.memory.code", code=error.returncode)
     except OSError as error:
         why = error.strerror or str(error)
-    return t("command.memory.unknown", why=why)
+    return [t("command.memory.unknown", why=why)]
 
 
-def _told(path: Path) -> str:
+def _in_words(told: dict[str, Any]) -> Iterator[str]:
+    """The sum with its parts, and a second line where it may be too much."""
+    parts = ", ".join(f"{part_word(part)} {gibibytes(told[part])}" for part in PARTS if told[part])
+    shown = {"total": gibibytes(told["total"]), "room": gibibytes(told["room"])}
+    yield t("command.memory", parts=parts, tokens=f"{told['tokens_per_pack']:,}", **shown)
+    if told["fits"]:
+        return
+    if change := told["remedy"]:
+        yield t("command.memory.tight", change=change["text"], then=gibibytes(change["total"]))
+    else:
+        yield t("command.memory.none")
+
+
+def _told(path: Path) -> dict[str, Any]:
     """What `python -m engine memory` says: a process of its own, since it needs torch."""
     ended = subprocess.run(
-        [*ENGINE, "memory", str(path)],
+        [*ENGINE, "memory", str(path), "--json"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -59,7 +78,8 @@ def _told(path: Path) -> str:
         timeout=PATIENCE,
         check=True,
     )
-    return _last_line(ended.stdout)
+    told: dict[str, Any] = json.loads(_last_line(ended.stdout))
+    return told
 
 
 def _last_line(text: str) -> str:

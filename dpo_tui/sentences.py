@@ -6,6 +6,7 @@ All of it is unsanitized: what comes from a run may be anything.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from dpo_tui.quantities import gibibytes
 from dpo_tui.text import has, t
 from dpo_tui.text.explain import explain
 
@@ -54,6 +55,14 @@ def lasting_line(event: Event) -> str | None:
             return line if event.get("verified") in (True, None) else f"{line}  {t('stream.unverified')}"
         case {"type": "data", "report": {"rows": rows, "train": train, "eval": held_out}}:
             return t("stream.data", rows=rows, train=train, held_out=held_out)
+        case {"type": "packs", "packs_per_step": float() as packs, "tokens_per_pack": float() as tokens}:
+            sharing = event.get("sharing")
+            saved = 1 - 1 / sharing if isinstance(sharing, float) and sharing > 0 else 0.0
+            return t("stream.packs", packs=f"{packs:.1f}", tokens=f"{tokens:,.0f}", saved=f"{saved:.0%}")
+        case {"type": "memory", "total": int() as total, "room": int() as room, "largest": str(part)}:
+            of = whole(event.get(part)) or 0
+            shown = {"total": gibibytes(total), "room": gibibytes(room), "of": gibibytes(of)}
+            return t("stream.memory", part=part_word(part), **shown)
         case {"type": "gates", "gates": list(gates)}:
             return t("stream.gates", step=event.get("step"), gates="; ".join(map(_gate, gates)))
         case {"type": "export"}:
@@ -65,6 +74,11 @@ def lasting_line(event: Event) -> str | None:
             return t("stream.resume", step=event.get("from_step"), attempt=event.get("attempt"))
         case _:
             return None
+
+
+def part_word(part: str) -> str:
+    """A part of the memory for people; one of another version is called as it calls itself."""
+    return t(f"memory.part.{part}") if has(f"memory.part.{part}") else part
 
 
 def _saved(event: Event) -> str:

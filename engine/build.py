@@ -40,11 +40,13 @@ def build(
     eval_set = PairSet.of(prepared.eval, policy.shares_prefix, policy.key_cost) if prepared.eval else None
     compiling = pays_to_compile(config, policy, tokens_in_all(config, train_set))
     setup = setup_of(config, policy, weights.size, accelerator.num_processes, compiled=compiling)
-    pairs = pairs_of(train_set, config, accelerator.num_processes)
+    pairs = pairs_of(train_set, eval_set, config, accelerator.num_processes)
     config = with_pack_size(config, run, policy, setup, pairs)
     trainer = Trainer(config, policy, weights, accelerator, train_set, eval_set, events, control)
     tell_of_packs(trainer)
-    if setup is not None:
+    if setup is None:
+        tell_of_unknown_memory(trainer, loaded)
+    else:
         tell_of_memory(trainer, setup, pairs)
     if compiling:
         compile_all(trainer, longest_of(prepared))
@@ -92,6 +94,15 @@ def tell_of_memory(trainer: Trainer, setup: Setup, pairs: Pairs) -> None:
         change = remedy(setup, pairs, trainer.pack_size, there)
         text, params = tight(expected, there, change)
         trainer.events.warning("memory.tight", text, **params)
+
+
+def tell_of_unknown_memory(trainer: Trainer, loaded: LoadedModel) -> None:
+    """That nobody knows how much memory it will be, since the model's config does not tell its sizes."""
+    text = (
+        f"{loaded.origin.id} does not say its sizes, so its memory is not known beforehand: packs have up to "
+        f"{trainer.pack_size} tokens. Lower train.tokens_per_pack if it runs out"
+    )
+    trainer.events.warning("memory.unknown", text, id=loaded.origin.id, tokens=trainer.pack_size)
 
 
 def pays_to_compile(config: Config, policy: Policy, tokens: float) -> bool:

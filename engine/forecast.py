@@ -27,7 +27,11 @@ class Forecast:
         return fits(self.estimate.total, self.room)
 
     def to_json(self) -> dict[str, Any]:
-        change = self.remedy and {"keys": self.remedy.keys, "total": self.remedy.total}
+        change = self.remedy and {
+            "keys": self.remedy.keys,
+            "text": str(self.remedy),
+            "total": self.remedy.total,
+        }
         return {
             **self.estimate.to_json(),
             "room": self.room,

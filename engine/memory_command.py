@@ -8,6 +8,7 @@ import psutil
 import torch
 
 from engine.arguments import Parser
+from engine.cgroup import own_limit
 from engine.config.load import load_config
 from engine.exits import Exit, UnusableError
 from engine.forecast import Forecast, forecast
@@ -40,7 +41,7 @@ def _device() -> tuple[Device, int]:
     """What a training here would run on, and its memory in bytes."""
     if torch.cuda.is_available():
         return "cuda", torch.cuda.get_device_properties(0).total_memory
-    return "cpu", psutil.virtual_memory().total
+    return "cpu", min(psutil.virtual_memory().total, own_limit())
 
 
 def _text(found: Forecast) -> str:

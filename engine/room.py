@@ -1,22 +1,20 @@
 """The memory of this machine against what the training at hand will take, and packs as large as it allows."""
 
 import os
-from pathlib import Path
 
 import psutil
 import torch
 
+from engine.cgroup import own_limit
 from engine.config.schema import Config
 from engine.kernels.head import LogprobHead
 from engine.memory import MOST_TOKENS, Device, Setup
-from engine.pair_set import PairSet
+from engine.packing import STEPS_LOOKED_AT
+from engine.pair_set import PairSet, schedule_of
 from engine.policy import Policy
 from engine.remedy import Pairs, largest_pack
 from engine.rundir.files import read_json, write_json
 from engine.rundir.paths import RunDir
-
-CGROUP = Path("/sys/fs/cgroup")
-NO_LIMIT = 1 << 62
 
 
 def setup_of(config: Config, policy: Policy, trained: int, world: int, *, compiled: bool) -> Setup | None:
@@ -39,14 +37,16 @@ def setup_of(config: Config, policy: Policy, trained: int, world: int, *, compil
     )
 
 
-def pairs_of(pairs: PairSet, config: Config, world: int) -> Pairs:
-    """What of the pairs decides about memory."""
-    mean = float(pairs.tokens.mean())
+def pairs_of(pairs: PairSet, evaluation: PairSet | None, config: Config, world: int) -> Pairs:
+    """What of the pairs decides about memory: the longest of all, and the largest of the first steps."""
+    schedule = schedule_of(config, pairs)
+    steps = range(1, min(schedule.total_steps, STEPS_LOOKED_AT) + 1)
+    largest_step = max(int(pairs.tokens[schedule.pairs_of(step)[1]].sum()) for step in steps)
     return Pairs(
-        longest=int(pairs.tokens.max()),
+        longest=max(int(some.tokens.max()) for some in (pairs, evaluation) if some is not None),
         allowed=2 * config.data.max_length,
         scored=float(pairs.rows.sum() / pairs.tokens.sum()),
-        step=max(1, round(mean * config.train.pairs_per_step / world)),
+        step=-(-largest_step // world),
     )
 
 
@@ -76,27 +76,7 @@ def room(policy: Policy) -> int:
         free, _ = torch.cuda.mem_get_info(policy.base.device)
         return free + torch.cuda.memory_reserved(policy.base.device)
     own = psutil.Process(os.getpid()).memory_info().rss
-    try:
-        groups = Path("/proc/self/cgroup").read_text()
-    except OSError:
-        groups = ""
-    return min(psutil.virtual_memory().available + own, limit_of_group(groups))
-
-
-def limit_of_group(groups: str) -> int:
-    """What a control group, a container's or a job's, lets its processes take: `groups` is /proc/self/cgroup."""
-    lines = (line.split(":", 2) for line in groups.splitlines())
-    inner = [CGROUP / parts[2].strip("/") for parts in lines if len(parts) == 3]
-    folders = {folder for path in inner for folder in (path, *path.parents) if folder.is_relative_to(CGROUP)}
-    return min((_limit_in(folder) for folder in folders), default=NO_LIMIT)
-
-
-def _limit_in(folder: Path) -> int:
-    try:
-        text = (folder / "memory.max").read_text().strip()
-    except OSError:
-        return NO_LIMIT
-    return int(text) if text.isdigit() else NO_LIMIT
+    return min(psutil.virtual_memory().available + own, own_limit())
 
 
 def _kind(policy: Policy) -> Device:

@@ -4,6 +4,7 @@ import gc
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,6 +22,7 @@ from engine.export.stages import counted
 from engine.export.tokenizer import note_tokenizer
 from engine.gates import pass_gates, require_eval_pairs, require_few_dropped
 from engine.keeper import Keeper
+from engine.memory import gib
 from engine.meter import progress_of
 from engine.mix import mix_of, require_step
 from engine.models.hub import require_login, require_repo_id
@@ -29,7 +31,7 @@ from engine.models.quiet import quiet_libraries
 from engine.pins import pinned
 from engine.reference import ReferenceCache, cache_folder
 from engine.rundir.control import Control
-from engine.rundir.events import EventWriter
+from engine.rundir.events import EventWriter, read_events
 from engine.rundir.paths import RunDir
 from engine.sanitize import visible
 from engine.trainer import Trainer, due
@@ -49,8 +51,8 @@ def main(root: Path) -> Exit:
             return error.exit
         except OUT_OF_MEMORY as error:
             traceback.print_exc()
-            text = f"out of memory: {error}. Lower train.tokens_per_pack, or set train.gradient_checkpointing = true"
-            events.end(Exit.TRAINING_FAILED, "train.out_of_memory", text, detail=str(error))
+            text, params = out_of_memory(RunDir(root), error)
+            events.end(Exit.TRAINING_FAILED, "train.out_of_memory", text, **params)
             return Exit.TRAINING_FAILED
         except Exception as error:
             traceback.print_exc()
@@ -59,6 +61,18 @@ def main(root: Path) -> Exit:
             return Exit.TRAINING_FAILED
         events.end(Exit.DONE, "run.done", "all steps are trained")
         return Exit.DONE
+
+
+def out_of_memory(run: RunDir, error: Exception) -> tuple[str, dict[str, Any]]:
+    """That the memory did not suffice and, where it was foreseen, what the most of it is for."""
+    params: dict[str, Any] = {"detail": str(error)}
+    text = f"out of memory: {error}. "
+    told = [event for event in read_events(run.events) if event["type"] == "memory"]
+    if told:
+        largest = told[-1]["largest"]
+        params |= {"largest": largest, "of": gib(told[-1][largest]), "case": "known"}
+        text += f"The most of it, {params['of']} GiB, is for {largest}. "
+    return text + "Lower train.tokens_per_pack, or set train.gradient_checkpointing = true", params
 
 
 def run(run: RunDir, events: EventWriter) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dpo_tui import host
 from dpo_tui.text import t
+from engine.cgroup import own_limit
 
 PATIENCE = 10.0
 """Seconds within which the driver has to answer: one that hangs does so for ever."""
@@ -21,7 +22,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Cores this process may use, memory in bytes, and the GPUs a training would see."""
+    """Cores and bytes of memory this process may use, and the GPUs a training would see."""
 
     cores: int
     memory: int
@@ -36,7 +37,7 @@ def look() -> Machine:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     gpus, unknown = _asked()
-    return Machine(cores, psutil.virtual_memory().total, gpus, unknown)
+    return Machine(cores, min(psutil.virtual_memory().total, own_limit()), gpus, unknown)
 
 
 def _asked() -> tuple[tuple[Gpu, ...], str]:

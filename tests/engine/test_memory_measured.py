@@ -7,13 +7,16 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from engine import build, room
+from engine import build, cgroup, room, train
 from engine.config.schema import Lora
+from engine.exits import Exit
 from engine.memory import Setup, layer_bytes
 from engine.models.adapters import add_lora
 from engine.models.weights import trained_tensors
 from engine.optimizer import split_precision
 from engine.policy import Policy
+from engine.rundir.events import read_events
+from engine.trainer import Trainer
 from tests.engine.runs import final_weights, make_run, of_type, train_here
 from tests.tiny import FAMILIES, random_pairs
 
@@ -119,11 +122,35 @@ def test_a_container_s_limit_is_the_room_there_is(tmp_path: Path, monkeypatch: p
     for folder, limit in ((tmp_path, "max"), (tmp_path / "job", "4194304"), (tmp_path / "job/step", "max")):
         folder.mkdir(exist_ok=True)
         (folder / "memory.max").write_text(f"{limit}\n")
-    monkeypatch.setattr(room, "CGROUP", tmp_path)
-    assert room.limit_of_group("0::/job/step\n") == 4 << 20
-    assert (
-        room.limit_of_group("0::/\n")
-        == room.limit_of_group("")
-        == room.limit_of_group("0::/other\n")
-        > 1 << 60
-    )
+    monkeypatch.setattr(cgroup, "ROOT", tmp_path)
+    assert cgroup.limit_of("0::/job/step\n") == 4 << 20
+    unlimited = [cgroup.limit_of(groups) for groups in ("0::/\n", "", "0::/other\n")]
+    assert unlimited == [cgroup.NO_LIMIT] * 3
+
+
+def test_a_model_that_does_not_tell_its_sizes_is_warned_of(
+    tmp_path: Path, model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Policy, "shape", None)
+    run = make_run(tmp_path, "unknown", model, pairs, *AUTO)
+    events = train_here(run)
+    (warned,) = of_type(events, "warning")
+    assert warned["code"] == "memory.unknown"
+    assert warned["params"]["tokens"] == 4096
+    assert of_type(events, "memory") == []
+
+
+def test_running_out_of_memory_names_what_the_most_of_it_is_for(
+    tmp_path: Path, model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(Trainer, "step", refuse)
+    run = make_run(tmp_path, "full", model, pairs, *AUTO)
+    assert train.main(run.root) is Exit.TRAINING_FAILED
+    events = list(read_events(run.events))
+    (told,), (end,) = of_type(events, "memory"), of_type(events, "end")
+    assert end["code"] == "train.out_of_memory"
+    assert end["params"]["largest"] == told["largest"]
+    assert f"GiB, is for {told['largest']}" in end["text"]

@@ -27,7 +27,10 @@ MAKERS: dict[str, set[str]] = {
 }
 """Functions that make one of a code, with the params that they add."""
 
-ELSEWHERE = {"memory.tight": ("engine/remedy.py", "tight")}
+ELSEWHERE = {
+    "memory.tight": ("engine/remedy.py", "tight"),
+    "train.out_of_memory": ("engine/train.py", "out_of_memory"),
+}
 """Codes whose params another function puts together: its file and its name."""
 
 FAULTS = ("Message", "Conflict", "KeyError", "OutOfBounds")

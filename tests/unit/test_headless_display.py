@@ -25,6 +25,9 @@ _EVENTS: list[dict[str, Any]] = [
     {"type": "warning", "text": "[/INST] is no markup"},
     {"type": "resume", "attempt": 2, "from_step": 3},
     {"type": "data", "report": {"rows": 9, "train": 7, "eval": 1, "dropped": {}}},
+    {"type": "packs", "packs_per_step": 2.5, "tokens_per_pack": 1040.2, "sharing": 2.0},
+    {"type": "memory", "total": 3 << 30, "room": 8 << 30, "largest": "activations", "activations": 2 << 30},
+    {"type": "memory", "total": "much", "largest": 3},
     {"type": "mystery"},
 ]
 
@@ -71,6 +74,8 @@ def test_a_plain_terminal_gets_a_line_for_what_matters(capsys: pytest.CaptureFix
         "warning: [/INST] is no markup",
         "resumed from step 3 (attempt 2)",
         "data   9 rows: 7 pairs to train on, 1 to evaluate on",
+        "packs  2.5 a step, 1,040 tokens each; sharing prompts saves 50%",
+        "memory 3 of 8 GiB expected at its highest, activations the most of it with 2",
     ]
 
 

@@ -68,6 +68,9 @@ TEXTS: dict[str, str] = {
         "The estimate can be a tenth off either way, so the run goes on. If it does run out of memory, make the change "
         "and start again: packs and checkpointing change no result, adapters train another way."
     ),
+    "advice.memory.unknown": (
+        "Nothing is wrong with the training. A smaller pack takes less memory and changes no result."
+    ),
     "advice.launch.world_size": (
         "Something started more or fewer processes than the config asks for. Set launch.devices to their "
         "number, or start with dpo-tui alone."

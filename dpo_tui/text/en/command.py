@@ -17,7 +17,10 @@ TEXTS: dict[str, str] = {
         "stopping; a checkpoint is saved if a step is done; interrupt again to kill the run now"
     ),
     "command.killing": "killing the run now",
-    "command.memory": "memory: {told}",
+    "command.memory": "memory: at most {total} of {room} GiB, in packs of {tokens} tokens: {parts}",
+    "command.memory.tight": "memory may run out: {change} would make it {then} GiB",
+    "command.memory.none": "memory may run out, and no single change prevents it: take a smaller model or a "
+    "larger machine",
     "command.memory.unknown": "memory: it cannot be told: {why}",
     "command.memory.silent": "no answer within {seconds} s",
     "command.memory.code": "the engine ended with exit code {code}",
@@ -61,6 +64,8 @@ TEXTS: dict[str, str] = {
     "stream.stopping": "stop asked for: a checkpoint is saved after this step, then the run ends",
     "stream.unverified": "NOT VERIFIED",
     "stream.data": "data   {rows} rows: {train} pairs to train on, {held_out} to evaluate on",
+    "stream.packs": "packs  {packs} a step, {tokens} tokens each; sharing prompts saves {saved}",
+    "stream.memory": "memory {total} of {room} GiB expected at its highest, {part} the most of it with {of}",
     "stream.gates": "gates  step {step}  {gates}",
     "stream.gate": "{gate} {limit:g}: {found}, {verdict}",
     "stream.gate.unmeasured": "not measured",

@@ -45,6 +45,7 @@ TEXTS: dict[str, str] = {
     "advice.compile.fallback": (
         '结果相同，只是训练更慢。请安装 C++ 编译器（g++），或设 train.compile = "off" 不再提示。'
     ),
+    "advice.memory.unknown": "训练本身没有问题。包小一些就用得少一些，且不改变结果。",
     "advice.memory.tight": (
         "估计可能有一成的误差，因此训练照常进行。如果内存真的不足，请作出这项改动再重新开始：包的大小和梯度检查点不"
         "改变结果，适配器则是另一种训练方式。"

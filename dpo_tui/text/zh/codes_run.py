@@ -54,6 +54,14 @@ TEXTS: dict[str, str] = {
     "code.train.out_of_memory": (
         "内存（显存）不足：{detail}。请调低 train.tokens_per_pack，或设 train.gradient_checkpointing = true"
     ),
+    "code.train.out_of_memory.known": (
+        "内存（显存）不足：{detail}。其中最多的是{largest}，{of} GiB。请调低 train.tokens_per_pack，或设 "
+        "train.gradient_checkpointing = true"
+    ),
+    "code.memory.unknown": (
+        "{id} 没有写明它的尺寸，因此无法事先得知内存用量：每包最多 {tokens} 个 token。如果内存不足，请调低 "
+        "train.tokens_per_pack"
+    ),
     "code.train.crashed": "训练意外出错：{detail}。完整的 traceback 在 train.log 中",
     "code.train.non_finite": (
         "第 {step} 步的{what}为 {value}。检查点保存的是前一步的权重。请调低 optimizer.learning_rate，并用"
