@@ -56,7 +56,7 @@ def read_facts(run: RunDir) -> ExportFacts:
         step=wanted if wanted is not None else found[0].step if found else None,
         lora=config.model.lora is not None,
         adapter=config.export.adapter,
-        dtype=config.export.dtype or config.model.dtype,
+        dtype=config.export.dtype or config.model.exported_dtype,
         to=expanded(config.export.to) if config.export.to else run.export_dir,
         push=config.export.push,
         private=config.export.private,

@@ -15,7 +15,7 @@ from engine.config.schema import RUN_NAME, Config
 from engine.config.strings import string_faults
 from engine.exits import UsageError
 from engine.rundir.checkpoints import CheckpointIndex
-from engine.rundir.files import write_synced, writing
+from engine.rundir.files import write_synced, write_whole, writing
 from engine.rundir.paths import RunDir
 from engine.sanitize import one_line
 
@@ -30,6 +30,8 @@ class Prepared:
     resuming: bool
     export_ignored: bool = False
     """The config given asks for another export than the run's own config, which wins."""
+    relaunched: bool = False
+    """The config given asks for other devices than the run had, and gets them: `adopt_launch` writes that down."""
 
     @property
     def done(self) -> bool:
@@ -133,6 +135,12 @@ def create(prepared: Prepared) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def adopt_launch(prepared: Prepared) -> None:
+    """Give a run that is to be resumed the [launch] it was asked to go on with. Raises CannotWriteError."""
+    if prepared.relaunched:
+        write_whole(prepared.run.config, resolved_toml(prepared.config).encode())
+
+
 def _claim(unfinished: Path, run: RunDir) -> None:
     """Give the directory its name; of two that want the same one, one gets it."""
     try:
@@ -165,7 +173,13 @@ def _resumed(run: RunDir, given: Config) -> Prepared:
             changes=[f"{key}: {before} → {now}" for key, before, now in changed],
             command=resume_command(run),
         )
-    return Prepared(run, own, resuming=True, export_ignored=own.export != given.export)
+    return Prepared(
+        run,
+        own.model_copy(update={"launch": given.launch}),
+        resuming=True,
+        export_ignored=own.export != given.export,
+        relaunched=own.launch != given.launch,
+    )
 
 
 def _placed(config: Config, run: RunDir) -> Config:

@@ -1,5 +1,7 @@
 """From config and prepared pairs to a trainer: the model loaded, cast and compiled, the fastest way that is exact."""
 
+from dataclasses import replace
+
 import torch
 
 from engine.attention import native_problem
@@ -7,17 +9,22 @@ from engine.compiled import compile_policy, wanted
 from engine.config.schema import Config
 from engine.data.prepared.pairs import Pair
 from engine.data.prepared.prepared_set import Prepared
-from engine.distributed import make_accelerator
 from engine.exits import UnusableError
+from engine.launch.deepspeed import STAGES, deepspeed_config
 from engine.memory import Setup, estimate
 from engine.models.adapters import add_lora
 from engine.models.load import LoadedModel, load_model
+from engine.models.resolve import resolve
 from engine.models.weights import trained_tensors
 from engine.optimizer import MasterWeights, split_precision
 from engine.pair_set import PairSet, tokens_in_all
+from engine.parallel.processes import Processes
+from engine.parallel.replicated import Replicated
+from engine.parallel.strategy import Strategy
 from engine.policy import Policy, choose_mode
+from engine.precision import computing_type
 from engine.remedy import Pairs, fits, remedy, tight
-from engine.room import pairs_of, room, setup_of, with_pack_size
+from engine.room import pairs_of, room, setup_of, strategy_for, with_pack_size
 from engine.rounding import DTYPES
 from engine.rundir.control import Control
 from engine.rundir.events import EventWriter
@@ -26,31 +33,54 @@ from engine.trainer import Trainer
 
 
 def build(
-    run: RunDir, config: Config, prepared: Prepared, events: EventWriter, control: Control
+    run: RunDir,
+    config: Config,
+    prepared: Prepared,
+    processes: Processes,
+    events: EventWriter,
+    control: Control,
 ) -> tuple[Trainer, LoadedModel]:
     """The model with its fp32 weights, in the fastest mode that is exact for it, ready to train."""
-    accelerator = make_accelerator(config.launch.devices)
     events.phase("download", "start")
-    loaded = load_model(config.model)
+    with processes.first():
+        resolved = resolve(config.model)
+    loaded = load_model(resolved)
     events.phase("download", "end")
     require_fit(loaded, prepared)
-    policy, weights = trainable(config, loaded, accelerator.device)
+    policy, weights = trainable(config, loaded, processes.device)
     use_fastest_mode(policy, config, longest_of(prepared), events)
     train_set = PairSet.of(prepared.train, policy.shares_prefix, policy.key_cost)
     eval_set = PairSet.of(prepared.eval, policy.shares_prefix, policy.key_cost) if prepared.eval else None
     compiling = pays_to_compile(config, policy, tokens_in_all(config, train_set))
-    setup = setup_of(config, policy, weights.size, accelerator.num_processes, compiled=compiling)
-    pairs = pairs_of(train_set, eval_set, config, accelerator.num_processes)
-    config = with_pack_size(config, run, policy, setup, pairs)
-    trainer = Trainer(config, policy, weights, accelerator, train_set, eval_set, events, control)
+    setup = setup_of(config, policy, weights.size, processes.world, compiled=compiling)
+    pairs = pairs_of(train_set, eval_set, config, processes.world)
+    way = strategy_for(config, run, policy, setup, pairs, processes)
+    compiling = compiling and way != "zero3"  # whose weights come and go within a layer
+    setup = setup and replace(setup, strategy=way, compiled=compiling)
+    config = with_pack_size(config, run, policy, setup, pairs, processes)
+    if compiling:
+        with processes.first():
+            compile_all(policy, events, longest_of(prepared))
+    strategy = laid_out(way, config, policy, weights, processes)
+    trainer = Trainer(config, policy, strategy, processes, train_set, eval_set, events, control)
     tell_of_packs(trainer)
     if setup is None:
         tell_of_unknown_memory(trainer, loaded)
     else:
         tell_of_memory(trainer, setup, pairs)
-    if compiling:
-        compile_all(trainer, longest_of(prepared))
     return trainer, loaded
+
+
+def laid_out(
+    way: str, config: Config, policy: Policy, weights: MasterWeights, processes: Processes
+) -> Strategy:
+    """The weights on the devices by the strategy of that name. Raises UsageError."""
+    if way in STAGES:
+        from engine.parallel.zero import Zero
+
+        keys = deepspeed_config(config, way, computing_type(config.model.dtype, fast_bf16=True))
+        return Zero(policy, trained_tensors(policy.model), weights.weights, config.optimizer, keys, processes)
+    return Replicated(policy, weights, processes)
 
 
 def trainable(config: Config, loaded: LoadedModel, device: torch.device) -> tuple[Policy, MasterWeights]:
@@ -87,7 +117,7 @@ def tell_of_packs(trainer: Trainer) -> None:
 
 def tell_of_memory(trainer: Trainer, setup: Setup, pairs: Pairs) -> None:
     """The peak that is expected, and, where it may not fit, what is the most of it and what would make it fit."""
-    expected, there = estimate(setup, trainer.largest_work()), room(trainer.policy)
+    expected, there = estimate(setup, trainer.largest_work()), room(trainer.policy, trainer.processes.world)
     trainer.events.emit("memory", room=there, tokens_per_pack=trainer.pack_size, **expected.to_json())
     print(expected, flush=True)
     if not fits(expected.total, there):
@@ -111,13 +141,10 @@ def pays_to_compile(config: Config, policy: Policy, tokens: float) -> bool:
     return policy.mode != "single" and wanted(config, size, tokens, policy.base.device.type)
 
 
-def compile_all(trainer: Trainer, pair: Pair) -> None:
-    """Compile the policy and the update, or say why not; the run is the same either way, but for its speed."""
-    policy, events = trainer.policy, trainer.events
+def compile_all(policy: Policy, events: EventWriter, pair: Pair) -> None:
+    """Compile the policy, or say why not; the run is the same either way, but for its speed."""
     events.phase("compile", "start")
-    reason = compile_policy(policy, pair)
-    trainer.weights.compiled = policy.compiled and policy.base.device.type == "cpu"
-    if reason:
+    if reason := compile_policy(policy, pair):
         events.warning("compile.fallback", f"nothing is compiled: {reason}", reason=reason)
     events.phase("compile", "end")
 

@@ -10,16 +10,13 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from safetensors.torch import load_file
-from torch import Tensor
-
 from engine.exits import CannotWriteError, UnusableError
-from engine.models.weights import WEIGHTS_FILE, save_tensors, save_trained
-from engine.optimizer import MasterWeights
+from engine.parallel.processes import Processes
+from engine.parallel.strategy import Strategy
 from engine.rundir.checkpoints import CheckpointIndex
+from engine.stored import Stored
 
-OPTIMIZER_FILE = "optimizer.safetensors"
-VERSIONED = ("torch", "transformers", "accelerate", "peft", "safetensors")
+VERSIONED = ("torch", "transformers", "accelerate", "deepspeed", "peft", "safetensors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,22 +31,33 @@ class Identity:
 
 def write(
     index: CheckpointIndex,
-    weights: MasterWeights,
+    strategy: Strategy,
+    processes: Processes,
     *,
     step: int,
     epoch: float,
     metrics: dict[str, float],
     identity: Identity,
 ) -> Path:
-    """Write the checkpoint of `step`; returns its folder.
+    """Write the checkpoint of `step`, all processes together; returns its folder.
 
     Raises CannotWriteError when the disk refuses, UnusableError when what was written reads back differently; the
     checkpoints before are then untouched.
     """
-    staging = index.staging(step)
+    staging = processes.share(index.staging(step) if processes.leads else index.directory)
     with index.writing(step):
-        save_trained(weights.weights, staging / WEIGHTS_FILE)
-        save_tensors(weights.state(), staging / OPTIMIZER_FILE)
+        strategy.save(staging)
+    processes.wait()
+    if processes.leads:
+        _seal(index, step, epoch, metrics, identity)
+    processes.wait()
+    return index.path(step)
+
+
+def _seal(
+    index: CheckpointIndex, step: int, epoch: float, metrics: dict[str, float], identity: Identity
+) -> None:
+    """Make what all have staged a checkpoint, and read it again."""
     path = index.commit(step, epoch=epoch, metrics=metrics, versions=versions(), **asdict(identity))
     if problem := index.verify(step):
         raise UnusableError(
@@ -59,20 +67,17 @@ def write(
             path=str(path),
             problem=problem,
         )
-    return path
 
 
-def load(index: CheckpointIndex, step: int, weights: MasterWeights) -> None:
+def load(index: CheckpointIndex, step: int, strategy: Strategy) -> None:
     """Put the weights and moments of a verified checkpoint back, bit for bit."""
-    folder = index.path(step)
-    device = next(iter(weights.weights.values())).device
-    weights.load(_tensors(folder / WEIGHTS_FILE, str(device)), _tensors(folder / OPTIMIZER_FILE, str(device)))
+    strategy.load(Stored(index.path(step)))
 
 
 def check_identity(index: CheckpointIndex, step: int, identity: Identity) -> None:
-    """Raise UnusableError if the checkpoint belongs to another config, data, base model or world size."""
+    """Raise UnusableError if the checkpoint belongs to another config, data or base model."""
     manifest = index.manifest(step)
-    for name in ("config_digest", "data_digest", "model_digest", "world_size"):
+    for name in ("config_digest", "data_digest", "model_digest"):
         theirs, ours = getattr(manifest, name), getattr(identity, name)
         if theirs != ours:
             what = name.removesuffix("_digest").replace("_", " ")
@@ -92,17 +97,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
 
 
-def _tensors(path: Path, device: str) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = load_file(path, device=device)
-    return tensors
-
-
-def require_space(index: CheckpointIndex, weights: MasterWeights, copies: int) -> None:
+def require_space(index: CheckpointIndex, trained: int, copies: int) -> None:
     """Raise CannotWriteError unless there is room for `copies` checkpoints, those counted that are there already.
 
-    A checkpoint is three fp32 numbers a trained weight: the weight and its two moments.
+    A checkpoint is three fp32 numbers for each of the `trained` weights: the weight and its two moments.
     """
-    each = 12 * sum(weight.numel() for weight in weights.weights.values())
+    each = 12 * trained
     needed = max(1, copies - len(index.steps())) * each
     free = shutil.disk_usage(index.directory.parent).free
     if free < needed:

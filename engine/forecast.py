@@ -4,11 +4,13 @@ What only the run itself knows is taken at its worst: every pair as long as it m
 config says so, attention without the CPU's own kernel.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.config.schema import Config
+from engine.launch.strategy import ALONE, StrategyChoice, choose_strategy
 from engine.memory import MOST_TOKENS, Device, Estimate, Setup, estimate
+from engine.precision import computing_type, processor_has_bf16
 from engine.remedy import Pairs, Remedy, fits, largest_pack, remedy
 from engine.shape import ModelShape
 
@@ -21,6 +23,7 @@ class Forecast:
     tokens_per_pack: int
     room: int
     remedy: Remedy | None
+    chosen: StrategyChoice = ALONE
 
     @property
     def fits(self) -> bool:
@@ -38,6 +41,8 @@ class Forecast:
             "fits": self.fits,
             "tokens_per_pack": self.tokens_per_pack,
             "remedy": change,
+            "strategy": self.chosen.strategy,
+            "reason": self.chosen.reason,
         }
 
 
@@ -45,28 +50,32 @@ def forecast(
     config: Config, shape: ModelShape, device: Device, room: int, pairs: Pairs | None = None
 ) -> Forecast:
     """The forecast for a model of this shape; without `pairs` they are as long as the config lets them be."""
-    setup = setup_by(config, shape, device)
     pairs = pairs or longest_pairs(config)
+    setup = setup_by(config, shape, device)
+    chosen = choose_strategy(config, setup, pairs, room)
+    setup = replace(setup, strategy=chosen.strategy)
     size = config.train.tokens_per_pack
     if size == "auto":
         size = largest_pack(setup, pairs, room, MOST_TOKENS[device])
     expected = estimate(setup, pairs.work(size))
     change = None if fits(expected.total, room) else remedy(setup, pairs, size, room)
-    return Forecast(expected, size, room, change)
+    return Forecast(expected, size, room, change, chosen)
 
 
 def setup_by(config: Config, shape: ModelShape, device: Device) -> Setup:
     """How the config has a model of this shape trained."""
     lora, world = config.model.lora, config.launch.devices
+    computed = computing_type(config.model.dtype, fast_bf16=device == "cuda" or processor_has_bf16())
     targets = None if lora is None or isinstance(lora.targets, str) else list(lora.targets)
     return Setup(
         shape=shape,
         trained=shape.parameters if lora is None else shape.adapters(lora.rank, targets),
-        itemsize=4 if config.model.dtype == "float32" else 2,
+        itemsize=4 if computed == "float32" else 2,
         adapters=lora is not None,
         device=device,
         world=world,
         strategy="single" if world == 1 else "ddp",
+        offload=config.launch.offload != "none",
         compiled=config.train.compile == "on",
         checkpointing=config.train.gradient_checkpointing,
     )

@@ -29,19 +29,32 @@ class Keeper:
             text = f"checkpoint of step {step} is not used: {problem}"
             events.warning("checkpoint.bad", text, step=step, problem=problem)
 
-        step = self.index.newest_verified(on_bad)
+        leads = self.trainer.processes.leads
+        step = self.trainer.processes.share(self.index.newest_verified(on_bad) if leads else None)
         if step is not None:
             checkpoint.check_identity(self.index, step, self.identity)
-            checkpoint.load(self.index, step, self.trainer.weights)
+            self._tell_of_other_devices(self.index.manifest(step).world_size)
+            checkpoint.load(self.index, step, self.trainer.strategy)
         earlier = [event["type"] for event in read_events(self.run.events)]
         if step is not None or "step" in earlier:
             events.emit("resume", attempt=earlier.count("resume") + 2, from_step=step or 0)
         return step or 0
 
+    def _tell_of_other_devices(self, before: int) -> None:
+        """The same steps on the same pairs, but sums are rounded in another order: no longer bit for bit."""
+        now = self.trainer.processes.world
+        if before != now:
+            text = (
+                f"this run goes on with {now} training processes, and its checkpoint was written by {before}"
+            )
+            self.trainer.events.warning("resume.devices", text, before=before, now=now)
+
     def require_space(self) -> None:
         """Room for those kept, the best one, and the one being written. Raises CannotWriteError."""
         best = 0 if self.trainer.evaluation is None else 1
-        checkpoint.require_space(self.index, self.trainer.weights, self.trainer.config.train.keep + best + 1)
+        if self.trainer.processes.leads:
+            kept = self.trainer.config.train.keep + best + 1
+            checkpoint.require_space(self.index, self.trainer.strategy.size, kept)
 
     def evaluate(self, step: int) -> None:
         """Evaluate once at `step`, if there are pairs for it."""
@@ -57,32 +70,44 @@ class Keeper:
 
     def save(self, step: int) -> None:
         """Checkpoint `step`, announce it and prune older ones; nothing to do for step 0 or where it is saved."""
-        if step == 0 or self._saved(step):
+        if step == 0 or self._complete(step):
             return
         with self.trainer.meter.paused():
             start = time.monotonic()
             self.trainer.events.phase("save", "start")
             path = checkpoint.write(
                 self.index,
-                self.trainer.weights,
+                self.trainer.strategy,
+                self.trainer.processes,
                 step=step,
                 epoch=self.trainer.plan(step).epoch,
                 metrics=self._metrics_of(step),
                 identity=self.identity,
             )
-            self.index.prune(self.trainer.config.train.keep, verified=step)
-            size = sum(file.stat().st_size for file in path.iterdir())
-            seconds = round(time.monotonic() - start, 3)
-            self.trainer.events.emit(
-                "save", step=step, path=str(path), seconds=seconds, bytes=size, verified=True
-            )
+            if self.trainer.processes.leads:
+                self.index.prune(self.trainer.config.train.keep, verified=step)
+                size = sum(file.stat().st_size for file in path.iterdir())
+                seconds = round(time.monotonic() - start, 3)
+                told = {"step": step, "path": str(path), "seconds": seconds, "bytes": size}
+                self.trainer.events.emit("save", **told, verified=True)
             self.trainer.events.phase("save", "end")
 
     def finish(self, step: int) -> None:
         """The last checkpoint, with its metrics even where the run was stopped before it had them."""
-        if not (self._saved(step) and (self.trainer.evaluation is None or self.index.manifest(step).metrics)):
+        processes = self.trainer.processes
+        if not processes.share(processes.leads and self._finished(step)):
             self.evaluate(step)
             self.save(step)
+
+    def _finished(self, step: int) -> bool:
+        return self._saved(step) and (
+            self.trainer.evaluation is None or bool(self.index.manifest(step).metrics)
+        )
+
+    def _complete(self, step: int) -> bool:
+        """`_saved`, as rank 0 sees it: it reads all of a checkpoint, and only one has to."""
+        processes = self.trainer.processes
+        return processes.share(processes.leads and self._saved(step))
 
     def _saved(self, step: int) -> bool:
         """Whether `step` has a good checkpoint that lacks nothing that is known now."""

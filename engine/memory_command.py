@@ -32,16 +32,16 @@ def main(argv: Sequence[str]) -> Exit:
     if shape is None:
         text = f"{config.model.id}: its config tells no sizes that memory could be counted by"
         raise UnusableError("model.no_sizes", text, id=config.model.id)
-    found = forecast(config, shape, *_device())
+    found = forecast(config, shape, *_device(config.launch.devices))
     print(json.dumps(found.to_json()) if asked.json else _text(found))
     return Exit.DONE
 
 
-def _device() -> tuple[Device, int]:
-    """What a training here would run on, and its memory in bytes."""
+def _device(processes: int) -> tuple[Device, int]:
+    """What a training here would run on, and each process's memory in bytes."""
     if torch.cuda.is_available():
         return "cuda", torch.cuda.get_device_properties(0).total_memory
-    return "cpu", min(psutil.virtual_memory().total, own_limit())
+    return "cpu", min(psutil.virtual_memory().total, own_limit()) // processes
 
 
 def _text(found: Forecast) -> str:

@@ -6,7 +6,7 @@ of the packs of one step are summed in fp32.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from engine.config.schema import Optimizer
 from engine.kernels.update import BETAS, EPSILON, Trained, update
 from engine.rounding import to_dtype
-
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+from engine.stored import MOMENTS
 
 
 def learning_rate(settings: Optimizer, step: int, total_steps: int) -> float:
@@ -29,6 +28,15 @@ def learning_rate(settings: Optimizer, step: int, total_steps: int) -> float:
     progress = (done - warmup) / max(1, total_steps - warmup)
     share = 1 - progress if settings.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
     return settings.learning_rate * share
+
+
+def adamw(weights: Iterable[Tensor], settings: Optimizer) -> torch.optim.AdamW:
+    """AdamW with weight decay for matrices, and none for norms and biases; its learning rate is set at each step."""
+    parameters = list(weights)
+    matrices, vectors = [w for w in parameters if w.ndim >= 2], [w for w in parameters if w.ndim < 2]
+    parts = ((matrices, settings.weight_decay), (vectors, 0.0))
+    groups = [{"params": params, "weight_decay": decay} for params, decay in parts if params]
+    return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=EPSILON, fused=True)
 
 
 def split_precision(
@@ -69,19 +77,12 @@ class MasterWeights:
         self._copies = {name: p for name, p in parameters.items() if p is not self.weights[name]}
         self._first: dict[str, Tensor] = {}
         self._scale = 1.0
-        self._adamw = torch.optim.AdamW(self._groups(), lr=0.0, betas=BETAS, eps=EPSILON, fused=True)
+        self._adamw = adamw(self.weights.values(), settings)
 
     @property
     def size(self) -> int:
         """How many weights are trained."""
         return sum(weight.numel() for weight in self.weights.values())
-
-    def _groups(self) -> list[dict[str, object]]:
-        """Weight decay for matrices, none for norms and biases."""
-        matrices = [w for w in self.weights.values() if w.ndim >= 2]
-        vectors = [w for w in self.weights.values() if w.ndim < 2]
-        groups = ((matrices, self.settings.weight_decay), (vectors, 0.0))
-        return [{"params": params, "weight_decay": decay} for params, decay in groups if params]
 
     # Gradients
 
@@ -106,6 +107,18 @@ class MasterWeights:
         """Make the sum of a parameter fp32."""
         if name in self._first:
             self.weights[name].grad = self._first.pop(name).float()
+
+    def has_gradient(self, name: str) -> bool:
+        """Whether a pack of this step has reached the parameter."""
+        return self._grad(name) is not None
+
+    def wide_gradient(self, name: str) -> Tensor:
+        """The fp32 sum of a parameter's gradients, to be changed in place; zeros where none has come."""
+        self._widen(name)
+        weight = self.weights[name]
+        if weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+        return weight.grad
 
     def drop_gradients(self) -> None:
         """Forget the gradients of a step that will not be taken."""

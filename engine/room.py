@@ -1,19 +1,22 @@
 """The memory of this machine against what the training at hand will take, and packs as large as it allows."""
 
 import os
+from typing import get_args
 
 import psutil
 import torch
 
 from engine.cgroup import own_limit
+from engine.choices import kept_choice
 from engine.config.schema import Config
 from engine.kernels.head import LogprobHead
-from engine.memory import MOST_TOKENS, Device, Setup
+from engine.launch.strategy import choose_strategy
+from engine.memory import MOST_TOKENS, Device, Setup, Strategy
 from engine.packing import STEPS_LOOKED_AT
 from engine.pair_set import PairSet, schedule_of
+from engine.parallel.processes import Processes
 from engine.policy import Policy
 from engine.remedy import Pairs, largest_pack
-from engine.rundir.files import read_json, write_json
 from engine.rundir.paths import RunDir
 
 
@@ -30,6 +33,7 @@ def setup_of(config: Config, policy: Policy, trained: int, world: int, *, compil
         device=_kind(policy),
         world=world,
         strategy="single" if world == 1 else "ddp",
+        offload=config.launch.offload != "none",
         compiled=compiled,
         native=policy.native and policy.mode != "single",
         checkpointing=config.train.gradient_checkpointing,
@@ -50,33 +54,60 @@ def pairs_of(pairs: PairSet, evaluation: PairSet | None, config: Config, world: 
     )
 
 
-def with_pack_size(config: Config, run: RunDir, policy: Policy, setup: Setup | None, pairs: Pairs) -> Config:
+def strategy_for(
+    config: Config, run: RunDir, policy: Policy, setup: Setup | None, pairs: Pairs, processes: Processes
+) -> Strategy:
+    """What the devices divide: as the config says, or as the memory allows; for a resumed run as at its start.
+
+    Rank 0 chooses for all. Raises CannotWriteError.
+    """
+
+    def choose() -> str:
+        chosen = choose_strategy(config, setup, pairs, room(policy, processes.world))
+        print(f"{chosen.strategy} on {processes.world} processes: {chosen.reason}", flush=True)
+        return chosen.strategy
+
+    if config.launch.strategy != "auto":
+        return config.launch.strategy
+    key = f"strategy of {processes.world}"
+    name = processes.share(kept_choice(run, key, str, choose) if processes.leads else "")
+    return next((known for known in get_args(Strategy) if known == name), "ddp")
+
+
+def with_pack_size(
+    config: Config, run: RunDir, policy: Policy, setup: Setup | None, pairs: Pairs, processes: Processes
+) -> Config:
     """`config` with a number where it says auto: as many tokens as fit, and for a resumed run those of its start.
+
+    Rank 0 chooses for all.
 
     Raises CannotWriteError.
     """
     if config.train.tokens_per_pack != "auto":
         return config
-    size = _recorded(run)
-    if size is None:
-        most = MOST_TOKENS[_kind(policy)]
-        size = max(most, pairs.longest) if setup is None else largest_pack(setup, pairs, room(policy), most)
-        write_json(run.packs_json, {"tokens_per_pack": size})
+    most = MOST_TOKENS[_kind(policy)]
+
+    def choose() -> int:
+        return (
+            max(most, pairs.longest)
+            if setup is None
+            else largest_pack(setup, pairs, room(policy, processes.world), most)
+        )
+
+    size = processes.share(kept_choice(run, "tokens_per_pack", int, choose) if processes.leads else 0)
     return config.model_copy(update={"train": config.train.model_copy(update={"tokens_per_pack": size})})
 
 
-def _recorded(run: RunDir) -> int | None:
-    size = (read_json(run.packs_json) or {}).get("tokens_per_pack")
-    return size if isinstance(size, int) and size > 0 else None
+def room(policy: Policy, processes: int = 1) -> int:
+    """Bytes this process may take on its device: its share of what is free, and what it holds already.
 
-
-def room(policy: Policy) -> int:
-    """Bytes this process may take on its device: what is free, and what it holds already."""
+    On a CPU the `processes` of this machine share its memory.
+    """
     if _kind(policy) == "cuda":
         free, _ = torch.cuda.mem_get_info(policy.base.device)
         return free + torch.cuda.memory_reserved(policy.base.device)
     own = psutil.Process(os.getpid()).memory_info().rss
-    return min(psutil.virtual_memory().available + own, own_limit())
+    return min(psutil.virtual_memory().available // processes + own, own_limit() // processes)
 
 
 def _kind(policy: Policy) -> Device:

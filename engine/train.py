@@ -1,6 +1,7 @@
 """A training process from its first line to its exit code. Read `run` top to bottom: it is the product."""
 
 import gc
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -10,11 +11,11 @@ import torch
 
 from engine.build import build
 from engine.checkpoint import Identity
+from engine.choices import kept_choice
 from engine.config.load import config_digest, load_config
 from engine.config.schema import Config
 from engine.data.prepare import prepare
 from engine.data.prepared.prepared_set import Prepared
-from engine.distributed import numerics
 from engine.exits import EngineError, Exit, NonFiniteError, StopRequested
 from engine.export.export import export
 from engine.export.folder import export_folder, require_target
@@ -28,10 +29,13 @@ from engine.mix import mix_of, require_step
 from engine.models.hub import require_login, require_repo_id
 from engine.models.load import LoadedModel, load_tokenizer
 from engine.models.quiet import quiet_libraries
+from engine.numerics import device_has_bf16, numerics
+from engine.parallel.processes import Processes
 from engine.pins import pinned
+from engine.precision import computing_type
 from engine.reference import ReferenceCache, cache_folder
 from engine.rundir.control import Control
-from engine.rundir.events import EventWriter, read_events
+from engine.rundir.events import EventWriter, NoEvents, read_events
 from engine.rundir.paths import RunDir
 from engine.sanitize import visible
 from engine.trainer import Trainer, due
@@ -40,9 +44,9 @@ OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
 
 
 def main(root: Path) -> Exit:
-    """Train the run in `root`; every way it can end becomes an `end` event and an exit code."""
+    """Train the run in `root`; every way it can end becomes an `end` event of rank 0, and an exit code."""
     quiet_libraries()
-    with EventWriter(RunDir(root).events) as events:
+    with EventWriter(RunDir(root).events) if rank() == 0 else NoEvents() as events:
         try:
             run(RunDir(root), events)
         except EngineError as error:
@@ -63,6 +67,11 @@ def main(root: Path) -> Exit:
         return Exit.DONE
 
 
+def rank() -> int:
+    """This process's number among those of the run, before it has met them."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def out_of_memory(run: RunDir, error: Exception) -> tuple[str, dict[str, Any]]:
     """That the memory did not suffice and, where it was foreseen, what the most of it is for."""
     params: dict[str, Any] = {"detail": str(error)}
@@ -81,28 +90,52 @@ def run(run: RunDir, events: EventWriter) -> None:
     control = Control(run.control_dir)
     if asked.export.enabled:
         require_exportable(run, asked)
-    config = pinned(asked, run)
-    prepared = prepare_data(run, config, events, control)
-    trainer, loaded = build(run, config, prepared, events, control)
+    processes = Processes()
+    processes.require(asked.launch.devices)
+    with processes.first():
+        config = with_computing_type(pinned(asked, run), run, events)
+        prepared = prepare_data(run, config, events, control)
+    trainer, loaded = build(run, config, prepared, processes, events, control)
 
     cache = fill_references(trainer, loaded)
     identity = Identity(
         config_digest=config_digest(asked),
         data_digest=prepared.train.digest(),
         model_digest=loaded.fingerprint,
-        world_size=trainer.accelerator.num_processes,
+        world_size=processes.world,
     )
     keeper = Keeper(trainer, run, identity)
     start = keeper.resume()
     if start == 0:
         trainer.require_zero_margin(cache)
     train(trainer, keeper, start)
+    processes.close()
+    if not processes.leads:
+        return
     pass_gates(run, config, events)
 
     del trainer, keeper, loaded
     gc.collect()
     if config.export.enabled:
-        export_model(run, config, events)
+        export_model(run, asked, events)
+
+
+def with_computing_type(config: Config, run: RunDir, events: EventWriter) -> Config:
+    """`config` with a type where it says auto, for a resumed run that of its start; a slow one is warned of."""
+    fast, asked = device_has_bf16(), config.model.dtype
+    chosen: str = asked
+    if asked == "auto":
+        chosen = kept_choice(run, "dtype", str, lambda: computing_type("auto", fast_bf16=fast))
+    if not fast and asked != "float32":
+        case = "slow" if chosen == "bfloat16" else ""
+        text = "this processor has no instructions for bfloat16: "
+        text += (
+            'it computes in it many times as slowly as in float32. Set model.dtype = "auto", or "float32"'
+            if case
+            else "the model computes in float32"
+        )
+        events.warning("model.float32", text, case=case)
+    return config.model_copy(update={"model": config.model.model_copy(update={"dtype": chosen})})
 
 
 def require_exportable(run: RunDir, config: Config) -> None:
@@ -131,7 +164,8 @@ def prepare_data(run: RunDir, config: Config, events: EventWriter, control: Cont
     require_few_dropped(config.gates, prepared.report.dropped_count, prepared.report.rows)
     require_eval_pairs(config.gates, prepared.report.eval)
     require_step(mix_of(config, prepared.train.sources()), config.train.pairs_per_step)
-    note_tokenizer(run, config, tokenizer)
+    if rank() == 0:
+        note_tokenizer(run, config, tokenizer)
     events.phase("tokenize", "end")
     return prepared
 
@@ -141,7 +175,8 @@ def fill_references(trainer: Trainer, loaded: LoadedModel) -> ReferenceCache:
     policy = trainer.policy
     cache = ReferenceCache(cache_folder(loaded.fingerprint, numerics(policy.base.dtype, policy.numerics)))
     trainer.events.phase("reference", "start")
-    cache.load()
+    if trainer.processes.leads:
+        cache.load()
     trainer.fill_references(cache)
     trainer.events.phase("reference", "end")
     return cache
@@ -159,11 +194,11 @@ def train(trainer: Trainer, keeper: Keeper, start: int) -> None:
             plan = trainer.plan(step)
             stats = trainer.step(plan)
             done = step
-            if trainer.is_logged(step) or trainer.control.stop_requested():
+            if trainer.is_logged(step) or trainer.stop_requested():
                 trainer.emit_step(plan, stats)
             if due(step, settings.eval_every):
                 keeper.evaluate(step)
-            if trainer.control.take_checkpoint_request() or due(step, settings.save_every):
+            if trainer.checkpoint_requested() or due(step, settings.save_every):
                 keeper.evaluate(step)
                 keeper.save(step)
         keeper.finish(last)
@@ -172,8 +207,12 @@ def train(trainer: Trainer, keeper: Keeper, start: int) -> None:
         text = f"stopped after step {done} of {last}; its checkpoint is saved" if done else stop.text
         case = "saved" if done else ""
         raise StopRequested("run.stopped", text, step=done, total=last, case=case) from stop
-    except (NonFiniteError, *OUT_OF_MEMORY):
+    except NonFiniteError:
         keeper.save(done)
+        raise
+    except OUT_OF_MEMORY:
+        if trainer.processes.world == 1:  # else the others wait for this one in the middle of a step
+            keeper.save(done)
         raise
     trainer.events.phase("train", "end", last, last)
 

@@ -57,6 +57,42 @@ def lengths(config: Config) -> Iterator[Conflict]:
         )
 
 
+def devices(config: Config) -> Iterator[Conflict]:
+    """Several devices need a strategy that uses them, an offload one that can, and each device a pair."""
+    launch = config.launch
+    several = ("ddp", "zero1", "zero2", "zero3")
+    if launch.strategy == "single" and launch.devices > 1:
+        yield Conflict(
+            (("launch", "strategy"), ("launch", "devices")),
+            f"'single' is for one device, and devices is {launch.devices}; leave it out, or choose one of "
+            f"{', '.join(several)}",
+            "devices.single",
+            {"devices": launch.devices},
+        )
+    if launch.offload != "none" and launch.strategy in ("single", "ddp"):
+        yield Conflict(
+            (("launch", "offload"), ("launch", "strategy")),
+            f"only works with zero1, zero2 or zero3, and strategy is '{launch.strategy}'",
+            "devices.offload",
+            {"strategy": launch.strategy},
+        )
+    if launch.offload == "all" and launch.strategy in ("zero1", "zero2"):
+        yield Conflict(
+            (("launch", "offload"), ("launch", "strategy")),
+            f"'all' offloads weights, which only zero3 divides, and strategy is '{launch.strategy}'; set it to "
+            "'optimizer'",
+            "devices.offload_all",
+            {"strategy": launch.strategy},
+        )
+    if config.train.pairs_per_step < launch.devices:
+        yield Conflict(
+            (("train", "pairs_per_step"), ("launch", "devices")),
+            f"must be at least {launch.devices}, a pair for each device; found {config.train.pairs_per_step}",
+            "devices.pairs",
+            {"devices": launch.devices, "found": config.train.pairs_per_step},
+        )
+
+
 def objective(config: Config) -> Iterator[Conflict]:
     """Label smoothing is defined for the sigmoid loss alone."""
     loss = config.objective.loss
@@ -218,6 +254,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     remote_code,
     adapters,
     lengths,
+    devices,
     data_origin,
     objective,
     evaluation,

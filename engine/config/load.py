@@ -78,8 +78,8 @@ def differences(a: Config, b: Config) -> list[tuple[str, str, str]]:
 
 
 def _effective(config: Config) -> dict[str, Any]:
-    """Without the keys that name places or come after the training, and with `None` left out."""
-    training = config.model_dump(mode="json", exclude={"run", "gates", "export"}, exclude_none=True)
+    """Without the keys that name places, machines, or come after the training, and with `None` left out."""
+    training = config.model_dump(mode="json", exclude={"run", "launch", "gates", "export"}, exclude_none=True)
     return {"run": {"seed": config.run.seed}, **training}
 
 

@@ -57,9 +57,10 @@ class Model(Section):
     )
     id: Text = Field(description="Repo id, folder, .gguf file, or the name of a built-in model.")
     revision: Text | None = Field(None, description="Branch, tag or commit of a hub repo.")
-    dtype: Literal["bfloat16", "float32"] = Field(
-        "bfloat16",
-        description="Type the model computes in and is exported in; the weights trained are always fp32.",
+    dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto",
+        description="Type the model computes in and is exported in; the weights trained are always fp32. auto is "
+        "bfloat16, and computes in float32 on a processor without instructions for it.",
     )
     trust_remote_code: bool = Field(
         False, description="Run Python code that ships with the model. Only for authors you trust."
@@ -67,6 +68,11 @@ class Model(Section):
     lora: Lora | None = Field(
         None, description="Train adapters and leave the model frozen; absent: train it all."
     )
+
+    @property
+    def exported_dtype(self) -> Literal["bfloat16", "float32"]:
+        """What an export is stored in where nothing else is asked for."""
+        return "bfloat16" if self.dtype == "auto" else self.dtype
 
 
 class Source(Section):
@@ -204,7 +210,19 @@ class Launch(Section):
     """What starts the training processes."""
 
     launcher: Literal["local"] = Field("local", description="This machine.")
-    devices: int = Field(1, ge=1, le=1, description="Training processes, one a device.")
+    devices: int = Field(1, ge=1, le=1024, description="Training processes on a machine, one a device.")
+    strategy: Literal["auto", "single", "ddp", "zero1", "zero2", "zero3"] = Field(
+        "auto",
+        description="What the devices divide: nothing (ddp), the optimizer (zero1), gradients as well (zero2), weights "
+        "as well (zero3); auto takes the first that fits the memory.",
+    )
+    offload: Literal["none", "optimizer", "all"] = Field(
+        "none",
+        description="What a ZeRO strategy keeps in the host's memory: slower, for models that fit no other way.",
+    )
+    deepspeed: Text | None = Field(
+        None, description="JSON file with more keys for DeepSpeed; what the config says itself must agree."
+    )
 
 
 class Export(Section):

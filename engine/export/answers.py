@@ -17,7 +17,9 @@ from engine.models.generation import stop_tokens
 from engine.models.gguf import load_gguf_model
 from engine.models.load import load_tokenizer, loading
 from engine.models.resolve import ResolvedModel, resolve
+from engine.numerics import device_has_bf16
 from engine.pins import pinned
+from engine.precision import computing_type
 from engine.rounding import DTYPES
 from engine.rundir.paths import RunDir
 
@@ -49,7 +51,7 @@ def compared(run: RunDir, folder: Path, count: int) -> list[Answer]:
     base = resolve(config.model)
     tokenizer = with_template(config, load_tokenizer(base))
     questions = questions_of(run, tokenizer, count)
-    dtype = DTYPES[config.model.dtype]
+    dtype = DTYPES[computing_type(config.model.dtype, fast_bf16=device_has_bf16())]
     if (folder / "adapter_config.json").is_file():
         before, after = _by_adapter(base, dtype, folder, tokenizer, questions)
     else:
@@ -101,7 +103,7 @@ def _free() -> None:
 def _answers(model: Any, tokenizer: PreTrainedTokenizerBase, questions: Sequence[Question]) -> list[str]:
     if torch.cuda.is_available():
         model.to("cuda")
-    elif model.dtype is torch.float16:  # which CPUs compute slowly, if at all
+    elif model.dtype is torch.float16 or not device_has_bf16():  # computed slowly, if at all
         model.float()
     return [continued(model, tokenizer, question.ids) for question in questions]
 

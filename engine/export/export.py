@@ -162,7 +162,7 @@ def _again(source: Source, checkpoint: Checkpoint, private: bool, verify: bool) 
         words += ["--to", str(source.target)]
     if checkpoint != settings.checkpoint:
         words += ["--checkpoint", str(checkpoint)]
-    if source.dtype != (settings.dtype or source.config.model.dtype):
+    if source.dtype != (settings.dtype or source.config.model.exported_dtype):
         words += ["--dtype", source.dtype]
     if source.adapter != settings.adapter:
         words += ["--adapter" if source.adapter else "--no-adapter"]

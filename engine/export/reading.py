@@ -10,9 +10,10 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, 
 
 from engine.models.fingerprint import VOLATILE, tensor_bytes
 from engine.models.generation import generation_values
+from engine.precision import processor_has_bf16
 from engine.process import ProcessId, parent_death_signal
 
 ALIGNMENT = 64
@@ -133,8 +135,27 @@ def plain_numerics(threads: int) -> Iterator[None]:
 
 
 def compute(model: nn.Module, prompts: list[list[int]]) -> list[Tensor]:
-    """The logits [n, V] of each prompt of n tokens, each in a pass of its own."""
-    return [model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].contiguous() for ids in prompts]
+    """The logits [n, V] of each prompt of n tokens, each in a pass of its own.
+
+    Where the processor has no instructions for bf16 they are computed in fp32, with the same weights.
+    """
+    with nullcontext() if processor_has_bf16() else _widened(model):
+        return [
+            model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].contiguous() for ids in prompts
+        ]
+
+
+@contextmanager
+def _widened(model: nn.Module) -> Iterator[None]:
+    """Within it what is bf16 in a model is fp32; afterwards it is, bit for bit, what it was."""
+    narrow = [t for t in chain(model.parameters(), model.buffers()) if t.dtype == torch.bfloat16]
+    for tensor in narrow:
+        tensor.data = tensor.data.float()
+    try:
+        yield
+    finally:
+        for tensor in narrow:
+            tensor.data = tensor.data.bfloat16()
 
 
 def marks(model: nn.Module) -> dict[str, str]:

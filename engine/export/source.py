@@ -58,7 +58,7 @@ def find_source(
         index=index,
         step=step,
         base=resolve(config.model),
-        dtype=dtype or config.export.dtype or config.model.dtype,
+        dtype=dtype or config.export.dtype or config.model.exported_dtype,
         adapter=adapter,
         target=target,
         repo=repo,

@@ -15,8 +15,9 @@ from engine.export.source import Source
 from engine.models.adapters import add_lora
 from engine.models.generation import complete_generation_config
 from engine.models.load import LoadedModel, load_model
-from engine.models.weights import WEIGHTS_FILE, load_trained, trained_tensors
+from engine.models.weights import trained_tensors
 from engine.rounding import DTYPES, to_dtype
+from engine.stored import load_trained
 
 MERGE_TOLERANCE = 1e-4
 """By how much of the largest logit merging an adapter may move any logit, in fp32.
@@ -77,7 +78,7 @@ def _require_space(model: PreTrainedModel, source: Source) -> None:
 def _with_checkpoint(base: PreTrainedModel, source: Source) -> PreTrainedModel | PeftModel:
     lora = source.config.model.lora
     model = add_lora(base, lora, source.config.run.seed).eval() if lora else base
-    load_trained(model, source.index.path(source.step) / WEIGHTS_FILE)
+    load_trained(model, source.index.path(source.step))
     if isinstance(model, PeftModel):
         _name_base(model, source)
     return model

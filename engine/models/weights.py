@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
 from engine.exits import UnusableError
 from engine.rundir.files import cannot_write
-
-WEIGHTS_FILE = "weights.safetensors"
-"""The trained tensors in the folder of a checkpoint."""
 
 MAX_HEADER = 100_000_000
 """safetensors' own limit: a larger header is an attack or garbage."""
@@ -28,7 +25,7 @@ def trained_tensors(model: nn.Module) -> dict[str, nn.Parameter]:
     """What training changes, by parameter name: all parameters, or the adapter's if only those are trained.
 
     Tied parameters appear once, under the name `named_parameters` gives them. These are the names in a
-    checkpoint's `WEIGHTS_FILE`, and everything that reads or writes one goes through here.
+    checkpoint (`engine.stored`).
     """
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
@@ -44,47 +41,23 @@ def save_trained(tensors: nn.Module | Mapping[str, torch.Tensor], path: Path) ->
     save_tensors(plain, path)
 
 
-def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Writes tensors as they are. Raises CannotWriteError when the disk refuses."""
+def save_tensors(
+    tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes tensors as they are, with `metadata` in the header. Raises CannotWriteError when the disk refuses."""
     try:
         save_file(
-            {name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata={"format": "pt"}
+            {name: tensor.contiguous() for name, tensor in tensors.items()},
+            path,
+            metadata={"format": "pt", **(metadata or {})},
         )
     except (SafetensorError, OSError) as error:
         needed = sum(tensor.nbytes for tensor in tensors.values())
         raise cannot_write(path, os_error(error), needed) from error
 
 
-def load_trained(model: nn.Module, path: Path) -> None:
-    """Copies a checkpoint's tensors into the model: exactly the trained ones, none missing, none left over.
-
-    Raises UnusableError naming what does not fit.
-    """
-    parameters = trained_tensors(model)
-    try:
-        with safe_open(path, framework="pt") as file, torch.no_grad():
-            _same_names(set(parameters), set(file.keys()), path)
-            for name, parameter in parameters.items():
-                tensor = file.get_tensor(name)
-                if tensor.shape != parameter.shape:
-                    raise _misfit(
-                        path,
-                        f"{name} has shape {list(tensor.shape)}, the model's has {list(parameter.shape)}",
-                    )
-                parameter.copy_(tensor)
-    except (SafetensorError, OSError) as error:
-        raise _misfit(path, f"it cannot be read ({error})") from error
-
-
-def _same_names(expected: set[str], found: set[str], path: Path) -> None:
-    missing, foreign = sorted(expected - found), sorted(found - expected)
-    if missing:
-        raise _misfit(path, f"{len(missing)} of the model's tensors are missing, such as {missing[0]}")
-    if foreign:
-        raise _misfit(path, f"{len(foreign)} of its tensors are not the model's, such as {foreign[0]}")
-
-
-def _misfit(path: Path, why: str) -> UnusableError:
+def misfit(path: Path, why: str) -> UnusableError:
+    """That a checkpoint's file, or its folder, does not belong to the model."""
     return UnusableError(
         "checkpoint.misfit",
         f"{path} does not fit the model: {why}. It must be of the same model and the same [model.lora].",

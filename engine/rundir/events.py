@@ -76,6 +76,16 @@ class EventWriter:
             raise cannot_write(self._path, error, len(line)) from error
 
 
+class NoEvents(EventWriter):
+    """Takes events and writes none: what every rank but the first holds."""
+
+    def __init__(self) -> None:
+        self._descriptor = -1
+
+    def emit(self, type: str, **fields: Any) -> None:  # noqa: A002
+        """Nothing."""
+
+
 def cut_torn_line(descriptor: int) -> None:
     """Truncate the open file after its last newline: what follows was never finished."""
     end = os.fstat(descriptor).st_size

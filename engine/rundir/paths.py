@@ -26,9 +26,9 @@ class RunDir:
         return self.root / "revisions.json"
 
     @property
-    def packs_json(self) -> Path:
-        """How large its packs are, where the config leaves that to the machine."""
-        return self.root / "packs.json"
+    def choices_json(self) -> Path:
+        """What was chosen at its first start, where the config leaves that to the machine."""
+        return self.root / "choices.json"
 
     @property
     def encoding_json(self) -> Path:

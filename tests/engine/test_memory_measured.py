@@ -91,7 +91,7 @@ def test_a_run_tells_what_it_expects_and_records_the_size_of_its_packs(
 ) -> None:
     run = make_run(tmp_path, "auto", model, pairs, *AUTO)
     (told,) = of_type(train_here(run), "memory")
-    assert told["tokens_per_pack"] == 4096 == json.loads(run.packs_json.read_text())["tokens_per_pack"]
+    assert told["tokens_per_pack"] == 4096 == json.loads(run.choices_json.read_text())["tokens_per_pack"]
     assert told["total"] == sum(
         told[part] for part in ("program", "weights", "optimizer", "gradients", "activations", "head")
     )
@@ -104,8 +104,8 @@ def test_a_small_memory_makes_small_packs_and_a_resume_keeps_them(
     whole = make_run(tmp_path, "whole", model, pairs, *AUTO)
     train_here(whole)
     small = make_run(tmp_path, "small", model, pairs, *AUTO)
-    monkeypatch.setattr(room, "room", lambda _: 1 << 20)
-    monkeypatch.setattr(build, "room", lambda _: 1 << 20)
+    monkeypatch.setattr(room, "room", lambda *_: 1 << 20)
+    monkeypatch.setattr(build, "room", lambda *_: 1 << 20)
     events = train_here(small)
     (told,), (warned,) = of_type(events, "memory"), of_type(events, "warning")
     assert told["tokens_per_pack"] < 4096

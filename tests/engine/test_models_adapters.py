@@ -8,7 +8,8 @@ import torch
 from engine.config.schema import Lora
 from engine.exits import CannotWriteError, UnusableError
 from engine.models.adapters import adapter_disabled, add_lora
-from engine.models.weights import load_trained, save_trained, trained_tensors
+from engine.models.weights import save_trained, trained_tensors
+from engine.stored import load_trained
 from tests.engine.tiny_folder import tiny_llama
 from tests.tiny import FAMILIES, tiny_model
 
@@ -94,7 +95,7 @@ def test_trained_weights_go_to_disk_and_come_back_bit_for_bit(tmp_path: Path, lo
             parameter.add_(torch.randn_like(parameter))
     save_trained(trained, tmp_path / "weights.safetensors")
     again = fresh()
-    load_trained(again, tmp_path / "weights.safetensors")
+    load_trained(again, tmp_path)
     expected = trained_tensors(trained)
     assert all(torch.equal(tensor, expected[name]) for name, tensor in trained_tensors(again).items())
     assert torch.equal(again(IDS).logits, trained(IDS).logits)
@@ -111,7 +112,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path, other: str) -> Non
     path = tmp_path / "weights.safetensors"
     save_trained(models[other], path)
     with pytest.raises(UnusableError, match="does not fit the model") as caught:
-        load_trained(tiny_llama(), path)
+        load_trained(tiny_llama(), tmp_path)
     assert caught.value.code == "checkpoint.misfit"
 
 
@@ -120,7 +121,7 @@ def test_torn_weights_are_refused(tmp_path: Path) -> None:
     save_trained(tiny_llama(), path)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UnusableError, match="cannot be read"):
-        load_trained(tiny_llama(), path)
+        load_trained(tiny_llama(), tmp_path)
 
 
 def test_weights_that_cannot_be_written_say_so(tmp_path: Path) -> None:

@@ -44,6 +44,9 @@ TEXTS: dict[str, str] = {
     "advice.model.gguf_rope": "Its safetensors repo holds the whole model.",
     "advice.model.gguf_split_unknown": "With wrong token ids the model would learn noise.",
     "advice.model.gguf_unreadable": "Compare the file's size with the one on its page.",
+    "advice.model.float32": (
+        "Both types train the same model. float32 is the more precise, and its activations take twice the memory."
+    ),
     "advice.model.no_sizes": "It can be trained all the same; only its memory is not told beforehand.",
     "advice.model.no_checkpointing": "To save memory, lower train.tokens_per_pack instead.",
     "advice.model.vocabulary": "The tokenizer is of another model. Use the one that came with the weights.",

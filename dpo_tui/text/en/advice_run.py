@@ -71,6 +71,20 @@ TEXTS: dict[str, str] = {
     "advice.memory.unknown": (
         "Nothing is wrong with the training. A smaller pack takes less memory and changes no result."
     ),
+    "advice.resume.devices": (
+        "Each step has the same pairs as before; sums are only rounded in another order. The result is as good, but no "
+        "longer the same to the last bit."
+    ),
+    "advice.launch.deepspeed_key": (
+        "Optimizer, learning rate and precision are set in the TOML, so that one config trains the same model on any "
+        "number of devices."
+    ),
+    "advice.launch.deepspeed_conflict": (
+        "Say it once: the TOML decides, and the file is for keys that are DeepSpeed's alone."
+    ),
+    "advice.launch.bad_deepspeed": (
+        "It should be one JSON object with keys of DeepSpeed. `--dry-run` shows what is made of both."
+    ),
     "advice.launch.world_size": (
         "Something started more or fewer processes than the config asks for. Set launch.devices to their "
         "number, or start with dpo-tui alone."

@@ -27,6 +27,7 @@ TEXTS: dict[str, str] = {
     "advice.model.gguf_rope": "它的 safetensors 仓库包含完整的模型。",
     "advice.model.gguf_split_unknown": "token id 出错，模型学到的就是噪声。",
     "advice.model.gguf_unreadable": "请把文件大小与页面上的对比。",
+    "advice.model.float32": "两种类型训练的是同一个模型；float32 更精确，激活值占用的内存是两倍。",
     "advice.model.no_sizes": "它照样可以训练，只是无法事先估计内存。",
     "advice.model.no_checkpointing": "要节省内存，可以改为调低 train.tokens_per_pack。",
     "advice.model.vocabulary": "tokenizer 属于另一个模型。请用与权重一起提供的那个。",

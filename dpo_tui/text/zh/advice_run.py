@@ -50,6 +50,12 @@ TEXTS: dict[str, str] = {
         "估计可能有一成的误差，因此训练照常进行。如果内存真的不足，请作出这项改动再重新开始：包的大小和梯度检查点不"
         "改变结果，适配器则是另一种训练方式。"
     ),
+    "advice.resume.devices": "每一步用的偏好对不变，只是求和的顺序不同：结果相同，但不再逐位相同。",
+    "advice.launch.deepspeed_key": (
+        "优化器、学习率和精度都在 TOML 里设置，这样一份配置在任何设备数上都训练出同一个模型。"
+    ),
+    "advice.launch.deepspeed_conflict": "同一件事只说一次：以 TOML 为准，文件里只留 DeepSpeed 自己的调优项。",
+    "advice.launch.bad_deepspeed": "它应当是一个 JSON 对象，只含 DeepSpeed 自己的键；`--dry-run` 会显示合并后的结果。",
     "advice.launch.world_size": (
         "启动的进程数与配置不符。请把 launch.devices 设为实际的进程数，或只用 dpo-tui 启动。"
     ),

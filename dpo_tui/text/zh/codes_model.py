@@ -14,6 +14,10 @@ TEXTS: dict[str, str] = {
     ),
     "code.model.builtin_missing": "内置模型 {id} 没有安装。请运行：{command}",
     "code.model.builtin_unknown": "没有名为“{id}”的内置模型。可用的有：{known}",
+    "code.model.float32": "这个处理器没有 bfloat16 指令：模型以 float32 计算",
+    "code.model.float32.slow": (
+        '这个处理器没有 bfloat16 指令：以它计算比 float32 慢很多倍。请设 model.dtype = "auto" 或 "float32"'
+    ),
     "code.model.no_sizes": "{id}：它的配置没有写明计算内存所需的尺寸",
     "code.model.no_tokenizer": (
         "{id} 没有 tokenizer：config.json 旁边应当有 tokenizer.json 或 tokenizer.model"

@@ -85,6 +85,12 @@ TEXTS: dict[str, str] = {
         "内存可能不足：预计约 {expected} GiB，共有 {room} GiB；其中最多的是{largest}，{of} GiB。设 {change} "
         "之后为 {then} GiB"
     ),
+    "code.resume.devices": "这次运行以 {now} 个训练进程继续，而它的检查点由 {before} 个进程写成",
+    "code.launch.deepspeed_key": "{path}：{key} 在这里不由 DeepSpeed 决定，而由 TOML 决定。请从文件中删去",
+    "code.launch.deepspeed_conflict": (
+        "{path}：{key} = {theirs}，而配置使它为 {ours}。请从文件中删去，或修改配置"
+    ),
+    "code.launch.bad_deepspeed": "launch.deepspeed：{path} 无法使用：{why}",
     "code.launch.world_size": "启动了 {found} 个训练进程，而 launch.devices 要求 {expected} 个",
     "code.gates.missed": "第 {step} 步没有达到门槛：{missed}。没有导出任何东西；仍要导出请运行：{command}",
     "code.gates.dropped": (

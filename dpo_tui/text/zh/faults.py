@@ -32,6 +32,14 @@ TEXTS: dict[str, str] = {
     "fault.lengths.pack": (
         "至少应为 {least}，即 data.max_length 的两倍，最长的偏好对才装得进一个包；当前为 {found}"
     ),
+    "fault.devices.single": (
+        "'single' 只用于一个设备，而 devices 为 {devices}；请去掉它，或选择 ddp、zero1、zero2、zero3 之一"
+    ),
+    "fault.devices.offload": "只能与 zero1、zero2 或 zero3 一起使用，而 strategy 为 '{strategy}'",
+    "fault.devices.offload_all": (
+        "'all' 会卸载权重，而只有 zero3 切分权重，strategy 却为 '{strategy}'；请设为 'optimizer'"
+    ),
+    "fault.devices.pairs": "至少应为 {devices}，每个设备一个偏好对；当前为 {found}",
     "fault.objective.smoothing": "只能与 loss = 'sigmoid' 一起使用，而 loss 为 '{loss}'；请去掉它或设为 0",
     "fault.source.hub_only": "只用于 Hub 上的数据集；请去掉",
     "fault.source.hub_only.subset": "只有 Hub 上的数据集才有子集；请去掉",

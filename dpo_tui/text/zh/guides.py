@@ -23,10 +23,13 @@ TEXTS: dict[str, str] = {
     ),
     "field.model.revision": "Hub 仓库的分支、标签或提交。",
     "guide.model.revision": "可以是分支或标签，最好是提交：这样即使仓库以后有改动，运行也能复现。",
-    "field.model.dtype": "模型计算和导出时的数据类型；被训练的权重始终是 fp32。",
+    "field.model.dtype": (
+        "模型计算和导出时的数据类型；被训练的权重始终是 fp32。auto 即 bfloat16，处理器没有相应指令时以 float32 计算。"
+    ),
     "guide.model.dtype": (
-        "模型以此类型计算，并以此类型导出。训练中的权重始终是 fp32：DPO 的更新非常小，bfloat16 权重会丢掉"
-        "其中大部分。"
+        '模型以此类型计算，并以此类型导出："auto"、"bfloat16" 或 "float32"。训练中的权重始终是 fp32：DPO 的更新'
+        "非常小，bfloat16 权重会丢掉其中大部分。auto 即 bfloat16；处理器没有相应指令时以 float32 计算，快很多倍，导"
+        "出仍为 bfloat16。"
     ),
     "field.model.trust_remote_code": "运行模型自带的 Python 代码。只在信任作者时打开。",
     "guide.model.trust_remote_code": (
@@ -165,7 +168,20 @@ TEXTS: dict[str, str] = {
     "field.launch.launcher": "在这台机器上。",
     "guide.launch.launcher": '"local" 在这台机器上训练。',
     "field.launch.devices": "训练进程数，每个设备一个。",
-    "guide.launch.devices": "进程数，每个设备一个。",
+    "guide.launch.devices": (
+        "进程数，每个设备一个。pairs_per_step 是所有设备合计：无论 1 个还是 8 个设备，每一步都相同。"
+    ),
+    "field.launch.strategy": (
+        "各设备切分什么：不切分（ddp）、优化器（zero1）、再加梯度（zero2）、再加权重（zero3）；auto 取第一个放得下的。"
+    ),
+    "guide.launch.strategy": (
+        '各设备切分什么："single" 用于一个设备，"ddp" 不切分，"zero1" 切分优化器，"zero2" 再切分梯度，"zero3" 再'
+        '切分权重。"auto" 取内存放得下的第一个，并说明原因。'
+    ),
+    "field.launch.offload": "ZeRO 策略把什么放在主机内存里：较慢，用于别无他法才放得下的模型。",
+    "guide.launch.offload": 'zero1、zero2、zero3 放在主机内存里的部分："none"、"optimizer"，或配合 zero3 的 "all"。',
+    "field.launch.deepspeed": "给 DeepSpeed 更多键的 JSON 文件；配置自己写明的必须与之一致。",
+    "guide.launch.deepspeed": "给 DeepSpeed 更多键的 JSON 文件。配置自己写明的必须与之一致。",
     "field.gates": "运行要达到什么才算完成：否则以退出码 1 失败，也不导出。",
     "field.gates.min_accuracy": "在留出的偏好对中，chosen 奖励更高者至少要占的比例。",
     "guide.gates.min_accuracy": (

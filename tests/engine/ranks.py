@@ -1,0 +1,64 @@
+"""One of the processes that train several runs, one after the other: started once, so that libraries load once.
+
+    RANK=0 WORLD_SIZE=2 ... python -m tests.engine.ranks RUN [RUN ...]
+
+Exits with the first code that is not 0.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from accelerate.state import AcceleratorState
+
+from engine import train
+from engine.exits import Exit
+from engine.launch.ranks import free_port
+from engine.parallel.processes import Processes
+from engine.process import parent_death_signal
+from engine.rundir.paths import RunDir
+
+
+def environment(rank: int, world: int, port: int) -> dict[str, str]:
+    """What a rank finds in its environment, as the supervisor writes it."""
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), **where}
+
+
+def train_together(runs: list[RunDir], world: int = 2) -> None:
+    """Train the runs by `world` processes. Raises AssertionError with what they said when one fails."""
+    port, argv = free_port(), [str(run.root) for run in runs]
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.engine.ranks", *argv],
+            env=environment(rank, world, port),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(world)
+    ]
+    said = [rank.communicate()[0] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0] * world, "\n".join(text[-3000:] for text in said)
+
+
+def _stay(self: Processes) -> None:
+    """Instead of parting: there is another run to train."""
+
+
+def main() -> int:
+    """Train all of them in this process; they meet the others once."""
+    parent_death_signal()
+    Processes.close = _stay  # type: ignore[method-assign]
+    for root in sys.argv[1:]:
+        code = train.main(Path(root))
+        if code is not Exit.DONE:
+            return int(code)
+        AcceleratorState._reset_state()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

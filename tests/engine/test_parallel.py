@@ -1,0 +1,173 @@
+"""Two processes train what one trains, by every strategy, and each goes on from what another has saved."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from engine.exits import UnusableError
+from engine.export.export import export
+from engine.rundir.checkpoints import CheckpointIndex
+from engine.rundir.events import effective_steps, read_events
+from engine.rundir.paths import RunDir
+from engine.stored import Stored
+from tests.engine.ranks import train_together
+from tests.engine.runs import make_run, of_type, train_here
+
+STEPS = 8
+COMMON = (f"train.max_steps={STEPS}", "train.save_every=4", "export.enabled=false", "train.pairs_per_step=5")
+LORA = "model.lora.rank=4"
+WAYS = {
+    "ddp": (),
+    "zero1": (),
+    "zero2": (),
+    "zero3": (),
+    "zero2-offload": ('launch.offload="optimizer"',),
+    "zero3-offload": ('launch.offload="all"',),
+}
+SOME_LORA = ("ddp", "zero2", "zero3")
+
+
+def overrides(way: str) -> tuple[str, ...]:
+    return ("launch.devices=2", f'launch.strategy="{way.partition("-")[0]}"', *WAYS[way])
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, model: Path, pairs: Path) -> dict[str, RunDir]:
+    """A run by one process, of all weights and of adapters."""
+    folder = tmp_path_factory.mktemp("alone")
+    runs = {"full": make_run(folder, "full", model, pairs, *COMMON)}
+    runs["lora"] = make_run(folder, "lora", model, pairs, *COMMON, LORA)
+    for run in runs.values():
+        train_here(run)
+    return runs
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory, model: Path, pairs: Path) -> dict[str, RunDir]:
+    """The same by two processes in every way."""
+    folder = tmp_path_factory.mktemp("together")
+    runs = {way: make_run(folder, way, model, pairs, *COMMON, *overrides(way)) for way in WAYS}
+    for way in SOME_LORA:
+        runs[f"{way}-lora"] = make_run(folder, f"{way}-lora", model, pairs, *COMMON, LORA, *overrides(way))
+    train_together(list(runs.values()))
+    return runs
+
+
+@pytest.mark.parametrize("way", [*WAYS, *(f"{way}-lora" for way in SOME_LORA)])
+def test_losses_and_weights_are_those_of_one_process(
+    way: str, alone: dict[str, RunDir], together: dict[str, RunDir]
+) -> None:
+    expected = alone["lora" if way.endswith("lora") else "full"]
+    for one, two in zip(steps_of(expected), steps_of(together[way]), strict=True):
+        for metric in ("loss", "rewards/margins", "logps/chosen", "grad_norm"):
+            assert two[metric] == pytest.approx(one[metric], rel=1e-5, abs=1e-5), (metric, one["step"])
+    theirs, ours, start = (
+        weights(run, step) for run, step in ((expected, 8), (together[way], 8), (expected, 4))
+    )
+    for name, weight in theirs.items():
+        torch.testing.assert_close(ours[name], weight, rtol=0, atol=1e-5)
+        moved = (weight - start[name]).norm()
+        assert (ours[name] - weight).norm() <= 1e-3 * moved, name
+
+
+HANDED_ON = [
+    ("ddp", "ddp"),
+    ("zero1", "zero1"),
+    ("zero3", "zero3"),
+    ("zero3", "zero2"),
+    ("zero2-offload", "ddp"),
+    ("zero2-lora", "zero3-lora"),
+]
+
+
+@pytest.fixture(scope="module")
+def handed_on(
+    tmp_path_factory: pytest.TempPathFactory,
+    model: Path,
+    pairs: Path,
+    alone: dict[str, RunDir],
+    together: dict[str, RunDir],
+) -> dict[str, RunDir]:
+    """Runs that go on from the middle of another: by the same strategy, by another, from one process and to one."""
+    folder = tmp_path_factory.mktemp("handed-on")
+
+    def after(source: RunDir, name: str, *more: str) -> RunDir:
+        run = make_run(folder, name, model, pairs, *COMMON, *more)
+        shutil.copytree(CheckpointIndex(source.checkpoints_dir).path(4), run.checkpoints_dir / "step-4")
+        return run
+
+    runs = {
+        f"{before}>{way}": after(
+            together[before],
+            f"{before}-{way}",
+            *overrides(way.removesuffix("-lora")),
+            *([LORA] if way.endswith("-lora") else []),
+        )
+        for before, way in HANDED_ON
+    }
+    runs["alone>zero3"] = after(alone["full"], "alone-zero3", *overrides("zero3"))
+    train_together(list(runs.values()))
+    runs["zero3>alone"] = after(together["zero3"], "zero3-alone")
+    train_here(runs["zero3>alone"])
+    return runs
+
+
+@pytest.mark.parametrize("way", [*(f"{a}>{b}" for a, b in HANDED_ON), "alone>zero3", "zero3>alone"])
+def test_a_run_goes_on_from_whatever_saved_it(
+    way: str, alone: dict[str, RunDir], together: dict[str, RunDir], handed_on: dict[str, RunDir]
+) -> None:
+    before, _, after = way.partition(">")
+    same = before == after
+    expected = together[before] if same else alone["lora" if after.endswith("lora") else "full"]
+    events = list(read_events(handed_on[way].events))
+    assert of_type(events, "resume")[0]["from_step"] == 4
+    assert [step["step"] for step in effective_steps(events)] == [5, 6, 7, 8]
+    theirs, ours = weights(expected, 8), weights(handed_on[way], 8)
+    for name, weight in theirs.items():
+        if same and after == "ddp":
+            assert torch.equal(ours[name], weight), name
+        else:
+            torch.testing.assert_close(ours[name], weight, rtol=0, atol=1e-6 if same else 1e-5)
+
+
+def test_going_on_with_another_number_of_processes_is_said(handed_on: dict[str, RunDir]) -> None:
+    for way, params in (("zero3>alone", {"before": 2, "now": 1}), ("alone>zero3", {"before": 1, "now": 2})):
+        (warned,) = of_type(list(read_events(handed_on[way].events)), "warning")
+        assert (warned["code"], warned["params"]) == ("resume.devices", params)
+    assert of_type(list(read_events(handed_on["zero3>zero2"].events)), "warning") == []
+
+
+def test_pieces_of_a_checkpoint_are_exported_as_the_whole(
+    alone: dict[str, RunDir], together: dict[str, RunDir], tmp_path: Path
+) -> None:
+    expected = exported(alone["full"], tmp_path / "whole")
+    found = exported(together["zero3"], tmp_path / "pieces")
+    assert found.keys() == expected.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=0, atol=1e-5)
+
+
+def exported(run: RunDir, to: Path) -> dict[str, Tensor]:
+    export(run, to=to, dtype="float32", verify=False)
+    return load_file(to / "model.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["weights", "optimizer"])
+def test_a_missing_piece_is_named(kind: str, together: dict[str, RunDir], tmp_path: Path) -> None:
+    folder = shutil.copytree(CheckpointIndex(together["zero2"].checkpoints_dir).path(8), tmp_path / "step-8")
+    (folder / f"{kind}-00002-of-00002.safetensors").unlink()
+    with pytest.raises(UnusableError, match=f"1 of its 2 files of {kind} are there"):
+        Stored(folder)
+
+
+def steps_of(run: RunDir) -> list[dict[str, float]]:
+    return effective_steps(read_events(run.events))
+
+
+def weights(run: RunDir, step: int) -> dict[str, Tensor]:
+    stored = Stored(CheckpointIndex(run.checkpoints_dir).path(step))
+    return {name: stored.weight(name) for name in stored.names()}
