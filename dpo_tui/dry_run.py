@@ -15,6 +15,8 @@ from dpo_tui.sentences import part_word
 from dpo_tui.starting import Prepared
 from dpo_tui.text import t
 from engine.config.load import resolved_toml
+from engine.config.schema import Config
+from engine.launch.deepspeed import STAGES, deepspeed_config
 from engine.launch.local import ENGINE, SupervisorCommand, rank_command, supervisor_environment
 from engine.memory import PARTS
 from engine.sanitize import one_line
@@ -32,18 +34,19 @@ def describe(prepared: Prepared, command: SupervisorCommand) -> None:
         setting = "".join(f"{key}={value} " for key, value in extra.items())
         lines.append(f"rank {rank}: {setting}{shlex.join(argv)}")
     text = resolved_toml(prepared.config)
+    lines += foreseen_lines(prepared.config, text)
     say("\n".join(f"# {one_line(line)}" for line in lines))
-    say("\n".join(f"# {one_line(line)}" for line in memory_lines(text)))
     say(text.rstrip("\n"))
 
 
-def memory_lines(config: str) -> list[str]:
-    """The memory that the training will take, as the engine tells it, or why it cannot."""
+def foreseen_lines(config: Config, text: str) -> list[str]:
+    """What the devices will divide and the memory it will take, as the engine tells it, or why it cannot."""
     try:
         with tempfile.TemporaryDirectory(prefix="dpo-tui-") as folder:
             path = Path(folder) / "config.toml"
-            path.write_text(config, encoding="utf-8")
-            return list(_in_words(_told(path)))
+            path.write_text(text, encoding="utf-8")
+            told = _told(path)
+            return [*_strategy(config, told), *_memory(told)]
     except subprocess.TimeoutExpired:
         why = t("command.memory.silent", seconds=f"{PATIENCE:g}")
     except subprocess.CalledProcessError as error:
@@ -53,7 +56,15 @@ def memory_lines(config: str) -> list[str]:
     return [t("command.memory.unknown", why=why)]
 
 
-def _in_words(told: dict[str, Any]) -> Iterator[str]:
+def _strategy(config: Config, told: dict[str, Any]) -> Iterator[str]:
+    """What the devices divide, why, and what DeepSpeed will be given."""
+    strategy = told["strategy"]
+    yield t("command.strategy", strategy=strategy, devices=config.launch.devices, reason=told["reason"])
+    if strategy in STAGES:
+        yield f"deepspeed: {json.dumps(deepspeed_config(config, strategy, told['dtype']))}"
+
+
+def _memory(told: dict[str, Any]) -> Iterator[str]:
     """The sum with its parts, and a second line where it may be too much."""
     parts = ", ".join(f"{part_word(part)} {gibibytes(told[part])}" for part in PARTS if told[part])
     shown = {"total": gibibytes(told["total"]), "room": gibibytes(told["room"])}

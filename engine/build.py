@@ -76,8 +76,11 @@ def laid_out(
 ) -> Strategy:
     """The weights on the devices by the strategy of that name. Raises UsageError."""
     if way in STAGES:
+        from engine.parallel.ops import build_for_cpu
         from engine.parallel.zero import Zero
 
+        with processes.first():
+            build_for_cpu()
         keys = deepspeed_config(config, way, computing_type(config.model.dtype, fast_bf16=True))
         return Zero(policy, trained_tensors(policy.model), weights.weights, config.optimizer, keys, processes)
     return Replicated(policy, weights, processes)

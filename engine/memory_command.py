@@ -15,6 +15,8 @@ from engine.forecast import Forecast, forecast
 from engine.memory import Device, gib
 from engine.models.quiet import quiet_libraries, talk_on_stderr
 from engine.models.resolve import glance
+from engine.numerics import device_has_bf16
+from engine.precision import computing_type
 from engine.preview.model_facts import model_shape
 from engine.remedy import tight
 
@@ -32,8 +34,10 @@ def main(argv: Sequence[str]) -> Exit:
     if shape is None:
         text = f"{config.model.id}: its config tells no sizes that memory could be counted by"
         raise UnusableError("model.no_sizes", text, id=config.model.id)
-    found = forecast(config, shape, *_device(config.launch.devices))
-    print(json.dumps(found.to_json()) if asked.json else _text(found))
+    device, room = _device(config.launch.devices)
+    found = forecast(config, shape, device, room)
+    dtype = computing_type(config.model.dtype, fast_bf16=device_has_bf16())
+    print(json.dumps({**found.to_json(), "dtype": dtype}) if asked.json else _text(found))
     return Exit.DONE
 
 

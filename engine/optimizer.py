@@ -7,6 +7,7 @@ of the packs of one step are summed in fp32.
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from engine.config.schema import Optimizer
 from engine.kernels.update import BETAS, EPSILON, Trained, update
 from engine.rounding import to_dtype
 from engine.stored import MOMENTS
+
+AdamW = TypeVar("AdamW", bound=torch.optim.AdamW)
 
 
 def learning_rate(settings: Optimizer, step: int, total_steps: int) -> float:
@@ -30,13 +33,13 @@ def learning_rate(settings: Optimizer, step: int, total_steps: int) -> float:
     return settings.learning_rate * share
 
 
-def adamw(weights: Iterable[Tensor], settings: Optimizer) -> torch.optim.AdamW:
-    """AdamW with weight decay for matrices, and none for norms and biases; its learning rate is set at each step."""
+def adamw(weights: Iterable[Tensor], settings: Optimizer, kind: type[AdamW]) -> AdamW:
+    """AdamW of a kind, with weight decay for matrices and none for norms and biases. Each step sets its rate."""
     parameters = list(weights)
     matrices, vectors = [w for w in parameters if w.ndim >= 2], [w for w in parameters if w.ndim < 2]
     parts = ((matrices, settings.weight_decay), (vectors, 0.0))
     groups = [{"params": params, "weight_decay": decay} for params, decay in parts if params]
-    return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=EPSILON, fused=True)
+    return kind(groups, lr=0.0, betas=BETAS, eps=EPSILON, fused=True)
 
 
 def split_precision(
@@ -77,7 +80,7 @@ class MasterWeights:
         self._copies = {name: p for name, p in parameters.items() if p is not self.weights[name]}
         self._first: dict[str, Tensor] = {}
         self._scale = 1.0
-        self._adamw = adamw(self.weights.values(), settings)
+        self._adamw = adamw(self.weights.values(), settings, torch.optim.AdamW)
 
     @property
     def size(self) -> int:

@@ -27,10 +27,13 @@ def to_dtype(weight: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 @torch.no_grad()
-def to_bfloat16(weight: Tensor) -> Tensor:
-    """Round fp32 to bf16, each weight at its own threshold: the same for the same position, on any device."""
+def to_bfloat16(weight: Tensor, start: int = 0) -> Tensor:
+    """Round fp32 to bf16, each weight at its own threshold: the same for the same position, on any device.
+
+    For a part of a tensor, `start` is where in the tensor, laid out flat, it begins.
+    """
     bits = weight.detach().contiguous().view(torch.int32).flatten()
-    raise_by = thresholds(bits.device)
+    raise_by = thresholds(bits.device).roll(-start)
     whole = bits.numel() // PERIOD * PERIOD
     raised = torch.empty_like(bits)
     torch.add(bits[:whole].view(-1, PERIOD), raise_by, out=raised[:whole].view(-1, PERIOD))

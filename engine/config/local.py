@@ -21,6 +21,8 @@ def local_inputs(config: "Config") -> Iterator[tuple[KeyPath, str]]:
             yield ("data", "sources", index, "path"), absolute(source.path)
     if config.data.chat_template is not None:
         yield ("data", "chat_template"), absolute(config.data.chat_template)
+    if config.launch.deepspeed is not None:
+        yield ("launch", "deepspeed"), absolute(config.launch.deepspeed)
 
 
 def local_paths(config: "Config") -> Iterator[tuple[KeyPath, str]]:

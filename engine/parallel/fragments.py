@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """This process's part of a trained weight, in place: `weight` [n] fp32 is the weight laid out flat, from `start`.
+    """This process's part of a trained weight: `count` numbers of the weight laid out flat, from `start`.
 
-    `flat` is what the optimizer updates, many fragments one after the other; this one begins at `offset` of it.
+    `flat` is what the optimizer updates, fp32, many fragments one after the other; this one begins at `offset` of it.
     """
 
     name: str
@@ -27,16 +27,12 @@ class Fragment:
     offset: int
     count: int
 
-    @property
-    def weight(self) -> Tensor:
-        return self.of_flat(self.flat)
-
     def of_flat(self, tensor: Tensor) -> Tensor:
-        """[n] of a tensor shaped as `flat`, such as a moment, in place."""
+        """[count] of a tensor shaped as `flat`, such as a moment, in place."""
         return tensor.detach().narrow(0, self.offset, self.count)
 
     def of_whole(self, tensor: Tensor) -> Tensor:
-        """[n] of a tensor shaped as the whole weight."""
+        """[count] of a tensor shaped as the whole weight."""
         return tensor.flatten().narrow(0, self.start, self.count)
 
 

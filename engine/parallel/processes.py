@@ -1,5 +1,6 @@
 """The processes that train together, one a device: what they say to each other. Alone, nothing is said."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,11 +19,27 @@ PATIENCE = timedelta(days=7)
 """How long one process waits for another that downloads or tokenises; if that one dies, the supervisor ends all."""
 
 
+def _require_gpu() -> None:
+    """Where there are GPUs, each process of a machine needs one of its own."""
+    found, own = torch.cuda.device_count(), int(os.environ.get("LOCAL_RANK", "0"))
+    if torch.cuda.is_available() and own >= found:
+        raise EnvironmentUnfitError(
+            "launch.few_gpus",
+            f"launch.devices asks for {own + 1} GPUs or more, and this process can see {found}",
+            asked=own + 1,
+            found=found,
+        )
+
+
 class Processes:
     """This process among all, its rank, and its device. Every method that talks is called by all of them alike."""
 
     def __init__(self) -> None:
-        """Meet the others, as many as the environment says there are."""
+        """Meet the others, as many as the environment says there are.
+
+        Raises EnvironmentUnfitError where there are GPUs, but none for this process.
+        """
+        _require_gpu()
         torch.use_deterministic_algorithms(
             torch.cuda.is_available(), warn_only=True
         )  # a CPU's are as they are

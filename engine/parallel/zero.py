@@ -4,7 +4,7 @@ Each process holds a *fragment* of every trained tensor, a range of it laid out 
 no pickle, and no number of processes that it would be bound to.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from engine.config.schema import Optimizer
 from engine.layout import PackLayout
 from engine.optimizer import adamw
+from engine.parallel.exact_adamw import EXACT, ExactAdamW
 from engine.parallel.fragments import Fragment, fragments, refresh
 from engine.parallel.processes import Processes
 from engine.policy import Policy
@@ -41,13 +42,19 @@ class Zero:
         self._shapes = {name: tuple(p.shape) for name, p in trained.items()}
         plugin = DeepSpeedPlugin(hf_ds_config=dict(deepspeed))
         accelerator = Accelerator(deepspeed_plugin=plugin)
-        self._engine, wrapped = accelerator.prepare(policy, adamw(trained.values(), settings))
+        rounds = any(masters[name] is not parameter for name, parameter in trained.items())
+        optimizer = adamw(trained.values(), settings, ExactAdamW if rounds else torch.optim.AdamW)
+        self._engine, wrapped = accelerator.prepare(policy, optimizer)
         self._zero: Any = wrapped.optimizer
-        # DeepSpeed's fp32 numbers are made from the model's own, which bf16 has rounded.
-        if any(masters[name] is not parameter for name, parameter in trained.items()):
-            for part in self._fragments():
-                part.weight.copy_(part.of_whole(masters[part.name]))
-            refresh(self._zero)
+        self._parts = list(fragments(self._zero, self._trained, self._shapes))
+        self._exact = optimizer if isinstance(optimizer, ExactAdamW) else None
+        if (
+            self._exact is not None
+        ):  # DeepSpeed's fp32 numbers are made from the model's own, which are rounded
+            self._exact.layout = self._parts
+            for part in self._parts:
+                self._weight(part).copy_(part.of_whole(masters[part.name]))
+            self._refresh()
 
     @property
     def size(self) -> int:
@@ -76,10 +83,12 @@ class Zero:
 
     def save(self, folder: Path) -> None:
         weights, moments = dict[str, Piece](), dict[str, Piece]()
-        for part in self._fragments():
-            weights[part.name] = Piece(part.start, part.weight.cpu(), part.shape)
+        for part in self._parts:
+            weights[part.name] = Piece(part.start, self._weight(part).cpu(), part.shape)
             state = self._zero.optimizer.state.get(part.flat, {})
             for key, value in state.items():
+                if key == EXACT:
+                    continue
                 whole = key == STEP
                 values = value.clone() if whole else part.of_flat(value)
                 shape = () if whole else part.shape
@@ -89,17 +98,23 @@ class Zero:
 
     @torch.no_grad()
     def load(self, stored: Stored) -> None:
-        for part in self._fragments():
-            count = part.weight.numel()
-            part.weight.copy_(stored.weight_part(part.name, part.start, count))
-            kept = stored.moments_part(part.name, part.start, count)
+        for part in self._parts:
+            self._weight(part).copy_(stored.weight_part(part.name, part.start, part.count))
+            kept = stored.moments_part(part.name, part.start, part.count)
             state = self._zero.optimizer.state.setdefault(part.flat, {})
             for key, value in kept.items():
                 if key == STEP:
                     state[key] = value
                 else:
                     part.of_flat(state.setdefault(key, torch.zeros_like(part.flat))).copy_(value)
-        refresh(self._zero)
+        self._refresh()
 
-    def _fragments(self) -> Iterator[Fragment]:
-        return fragments(self._zero, self._trained, self._shapes)
+    def _weight(self, part: Fragment) -> Tensor:
+        """A fragment's numbers, unrounded and in place."""
+        return part.of_flat(part.flat if self._exact is None else self._exact.exact_of(part.flat))
+
+    def _refresh(self) -> None:
+        """Write the fp32 numbers into what the model computes with."""
+        if self._exact is not None:
+            self._exact.round(part.flat for part in self._parts)
+        refresh(self._zero)

@@ -28,6 +28,8 @@ WAYS = {
     "zero2-offload": ('launch.offload="optimizer"',),
     "zero3-offload": ('launch.offload="all"',),
 }
+BF16 = 'model.dtype="bfloat16"'
+IN_BF16 = ("ddp", "zero1", "zero2", "zero3")
 SOME_LORA = ("ddp", "zero2", "zero3")
 
 
@@ -51,6 +53,8 @@ def together(tmp_path_factory: pytest.TempPathFactory, model: Path, pairs: Path)
     """The same by two processes in every way."""
     folder = tmp_path_factory.mktemp("together")
     runs = {way: make_run(folder, way, model, pairs, *COMMON, *overrides(way)) for way in WAYS}
+    for way in IN_BF16:
+        runs[f"{way}-bf16"] = make_run(folder, f"{way}-bf16", model, pairs, *COMMON, BF16, *overrides(way))
     for way in SOME_LORA:
         runs[f"{way}-lora"] = make_run(folder, f"{way}-lora", model, pairs, *COMMON, LORA, *overrides(way))
     train_together(list(runs.values()))
@@ -162,6 +166,18 @@ def test_a_missing_piece_is_named(kind: str, together: dict[str, RunDir], tmp_pa
     (folder / f"{kind}-00002-of-00002.safetensors").unlink()
     with pytest.raises(UnusableError, match=f"1 of its 2 files of {kind} are there"):
         Stored(folder)
+
+
+@pytest.mark.parametrize("way", IN_BF16)
+def test_weights_in_bf16_are_rounded_as_in_one_process(way: str, together: dict[str, RunDir]) -> None:
+    """In the first step, whose learning rate is 0, nothing moves; then all move as in fp32, but for rounding."""
+    first, second, *_ = steps_of(together[f"{way}-bf16"])
+    assert first["rewards/margins"] == second["rewards/margins"] == 0.0
+    exact, ours, start = (
+        weights(together[name], step) for name, step in ((way, 8), (f"{way}-bf16", 8), (way, 4))
+    )
+    for name, weight in exact.items():
+        assert (ours[name] - weight).norm() <= 0.1 * (weight - start[name]).norm(), name
 
 
 def steps_of(run: RunDir) -> list[dict[str, float]]:

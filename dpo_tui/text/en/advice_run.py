@@ -75,6 +75,8 @@ TEXTS: dict[str, str] = {
         "Each step has the same pairs as before; sums are only rounded in another order. The result is as good, but no "
         "longer the same to the last bit."
     ),
+    "advice.launch.no_ops": "Only ZeRO on a CPU needs it: ddp compiles nothing there.",
+    "advice.launch.few_gpus": "CUDA_VISIBLE_DEVICES hides some. Set launch.devices to as many as there are to be seen.",
     "advice.launch.deepspeed_key": (
         "Optimizer, learning rate and precision are set in the TOML, so that one config trains the same model on any "
         "number of devices."

@@ -21,6 +21,7 @@ TEXTS: dict[str, str] = {
     "command.memory.tight": "memory may run out: {change} would make it {then} GiB",
     "command.memory.none": "memory may run out, and no single change prevents it: take a smaller model or a "
     "larger machine",
+    "command.strategy": "strategy: {strategy} on {devices}: {reason}",
     "command.memory.unknown": "memory: it cannot be told: {why}",
     "command.memory.silent": "no answer within {seconds} s",
     "command.memory.code": "the engine ended with exit code {code}",

@@ -51,6 +51,8 @@ TEXTS: dict[str, str] = {
         "改变结果，适配器则是另一种训练方式。"
     ),
     "advice.resume.devices": "每一步用的偏好对不变，只是求和的顺序不同：结果相同，但不再逐位相同。",
+    "advice.launch.no_ops": "只有在 CPU 上用 ZeRO 时才需要它；ddp 在 CPU 上不需要编译任何东西。",
+    "advice.launch.few_gpus": "CUDA_VISIBLE_DEVICES 会隐藏一部分。请把 launch.devices 设为可见的数目。",
     "advice.launch.deepspeed_key": (
         "优化器、学习率和精度都在 TOML 里设置，这样一份配置在任何设备数上都训练出同一个模型。"
     ),

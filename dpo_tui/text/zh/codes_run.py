@@ -86,6 +86,11 @@ TEXTS: dict[str, str] = {
         "之后为 {then} GiB"
     ),
     "code.resume.devices": "这次运行以 {now} 个训练进程继续，而它的检查点由 {before} 个进程写成",
+    "code.launch.no_ops": (
+        "DeepSpeed 无法编译 CPU 上各进程通信所需的部分：{detail}。请安装 C++ 编译器（g++）和 ninja，或设 "
+        'launch.strategy = "ddp"'
+    ),
+    "code.launch.few_gpus": "launch.devices = {asked}，而这台机器上可见的 GPU 有 {found} 个",
     "code.launch.deepspeed_key": "{path}：{key} 在这里不由 DeepSpeed 决定，而由 TOML 决定。请从文件中删去",
     "code.launch.deepspeed_conflict": (
         "{path}：{key} = {theirs}，而配置使它为 {ours}。请从文件中删去，或修改配置"

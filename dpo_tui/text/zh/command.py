@@ -16,6 +16,7 @@ TEXTS: dict[str, str] = {
     "command.memory": "内存：最多 {total} / {room} GiB，每包 {tokens} 个 token：{parts}",
     "command.memory.tight": "内存可能不足：设 {change} 之后为 {then} GiB",
     "command.memory.none": "内存可能不足，没有哪一项改动能避免：请换用更小的模型或更大的机器",
+    "command.strategy": "并行策略：{strategy}，{devices} 个设备：{reason}",
     "command.memory.unknown": "内存：无法估计：{why}",
     "command.memory.silent": "{seconds} 秒内没有应答",
     "command.memory.code": "引擎以退出码 {code} 结束",
