@@ -47,23 +47,26 @@ def save_pieces(folder: Path, kind: str, rank: int, world: int, pieces: Mapping[
 class Stored:
     """The weights and moments in a checkpoint's folder, read when asked for.
 
-    Opening one raises UnusableError for files that are missing or cannot be read; asking it for what it lacks
-    does, too.
+    Asking raises UnusableError for files that are missing or cannot be read, and for what they lack.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._places: dict[str, dict[str, list[_Place]]] = {}
-        for kind in (WEIGHTS, OPTIMIZER):
+        self._opened: dict[str, dict[str, list[_Place]]] = {}
+
+    def _places(self, kind: str) -> dict[str, list["_Place"]]:
+        """Where each tensor of a kind stands; its files are opened when first asked for."""
+        if kind not in self._opened:
             places: dict[str, list[_Place]] = {}
-            for path in _files(folder, kind):
+            for path in _files(self.folder, kind):
                 for name, place in _places_in(path):
                     places.setdefault(name, []).append(place)
-            self._places[kind] = places
+            self._opened[kind] = places
+        return self._opened[kind]
 
     def names(self) -> set[str]:
         """The weights that are here."""
-        return set(self._places[WEIGHTS])
+        return set(self._places(WEIGHTS))
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a weight."""
@@ -79,12 +82,12 @@ class Stored:
 
     def moments(self, name: str) -> dict[str, Tensor]:
         """AdamW's state of a weight by `MOMENTS`; empty for one that no gradient had reached."""
-        known = [key for key in MOMENTS if f"{name}.{key}" in self._places[OPTIMIZER]]
+        known = [key for key in MOMENTS if f"{name}.{key}" in self._places(OPTIMIZER)]
         return {key: self._whole(OPTIMIZER, f"{name}.{key}") for key in known}
 
     def moments_part(self, name: str, start: int, count: int) -> dict[str, Tensor]:
         """As `moments`, of a part of a weight: [count] of each moment, and the whole `step`."""
-        known = [key for key in MOMENTS if f"{name}.{key}" in self._places[OPTIMIZER]]
+        known = [key for key in MOMENTS if f"{name}.{key}" in self._places(OPTIMIZER)]
         return {
             key: self._whole(OPTIMIZER, f"{name}.{key}")
             if key == STEP
@@ -93,7 +96,7 @@ class Stored:
         }
 
     def _found(self, kind: str, name: str) -> list["_Place"]:
-        places = self._places[kind].get(name)
+        places = self._places(kind).get(name)
         if not places:
             raise misfit(self.folder, f"its {kind} lack {name}")
         return places

@@ -106,7 +106,9 @@ def _calls(path: Path) -> Iterator[tuple[ast.Call, str, ast.AST]]:
 def _codes_in(path: Path) -> Iterator[Place]:
     for call, name, around in _calls(path):
         word = name.rpartition(".")[2]
-        says = word in ("warning", "end") and name.startswith(("events.", "trainer.events."))
+        says = word in ("warning", "end") and name.startswith(
+            ("events.", "trainer.events.", "self.trainer.events.")
+        )
         makes = word in MAKERS and not (word == "_unusable" and "models/resolve" not in str(path))
         known = word in (*ERRORS, *REASONS) or says or makes or name == "super().__init__"
         for code in _codes(call, around) if known else ():
