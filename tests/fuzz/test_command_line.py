@@ -68,7 +68,7 @@ def speak(tmp_path_factory: pytest.TempPathFactory) -> Words:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(here)
             patch.setattr("dpo_tui.headless.create", lambda _prepared: None)
-            patch.setattr("dpo_tui.dry_run.memory_line", lambda _config: "memory: some")
+            patch.setattr("dpo_tui.dry_run.foreseen_lines", lambda *_: ["memory: some"])
             patch.setattr("dpo_tui.headless.spawn_supervisor", lambda *_, **__: Ended())
             patch.setattr("dpo_tui.cli.become_engine", lambda *words: exec_engine(list(words)))
             patch.setattr("engine.models.load.load_tokenizer", too_far)
