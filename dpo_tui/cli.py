@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from dpo_tui.engine_verbs import become_engine, export_words
+from dpo_tui.engine_verbs import become_engine, doctor, export_words
 from dpo_tui.template_verbs import templates_app
 from engine.exits import EngineError, Exit, UsageError
 from engine.sanitize import one_line
@@ -25,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(templates_app, name="templates")
+app.command()(doctor)
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The config, a TOML file.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or directory.")]

@@ -1,14 +1,25 @@
-"""Verbs that need torch: their words are checked here, and the engine takes this process over."""
+"""Verbs that need torch: their words are checked here, and the engine does the work."""
 
 import os
 import re
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
+
+import typer
 
 from engine.exits import UsageError
 from engine.launch.local import ENGINE
 from engine.sanitize import one_line
+
+
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs.")] = False,
+) -> None:
+    """Say what this machine has to train with, what is wrong with it, and what to do."""
+    from dpo_tui.doctor import examine
+
+    raise typer.Exit(examine(json=json))
 
 
 def become_engine(*arguments: str) -> NoReturn:

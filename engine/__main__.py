@@ -56,6 +56,10 @@ def _carry_out(verb: str, rest: Sequence[str]) -> Exit:
             from engine.memory_command import main as memory
 
             return memory(rest)
+        case "doctor":
+            from engine.doctor import main as doctor
+
+            return doctor(rest)
         case "answers":
             from engine.export.command import answers_main as answers
 
@@ -88,7 +92,9 @@ def _drop_output() -> None:
 
 def _parse(argv: list[str]) -> tuple[str, list[str]]:
     parser = Parser(prog="python -m engine", description=__doc__)
-    parser.add_argument("verb", choices=["run", "rank", "data", "memory", "preview", "export", "answers"])
+    parser.add_argument(
+        "verb", choices=["run", "rank", "data", "memory", "doctor", "preview", "export", "answers"]
+    )
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="the verb's own arguments")
     parsed = parser.parse_args(argv)
     return parsed.verb, parsed.rest

@@ -56,14 +56,19 @@ def build_folder() -> Path:
 
 def remove_stale_lock(folder: Path) -> bool:
     """Remove the lock of a build that was killed; returns whether there was one."""
-    lock = folder / "lock"
-    try:
-        stale = time.time() - lock.stat().st_mtime > STALE
-    except OSError:
-        return False
+    age = lock_age(folder)
+    stale = age is not None and age > STALE
     if stale:
-        lock.unlink(missing_ok=True)
+        (folder / "lock").unlink(missing_ok=True)
     return stale
+
+
+def lock_age(folder: Path) -> float | None:
+    """Seconds since a build in `folder` took its lock; None where none has it."""
+    try:
+        return max(0.0, time.time() - (folder / "lock").stat().st_mtime)
+    except OSError:
+        return None
 
 
 @contextmanager
