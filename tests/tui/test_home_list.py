@@ -85,11 +85,16 @@ async def test_until_the_runs_are_read_the_screen_says_so(
     app = Home(runs_dir)
     async with app.run_test(size=size) as pilot:
         try:
-            await wait_for(pilot, lambda: app.screen.has_class("-loading"))
+            await wait_for(pilot, lambda: app.screen.has_class("-loading") and footer_is_drawn(app))
             assert frame(app) == snapshot
         finally:
             go_on.set()
         await wait_for(pilot, lambda: app.screen.has_class("-empty"))
+
+
+def footer_is_drawn(app: Home) -> bool:
+    """It comes after the screen it stands on."""
+    return bool(frame(app).splitlines()[-1].strip())
 
 
 async def test_the_cursor_stays_on_its_run_when_the_order_changes(runs_dir: Path) -> None:
