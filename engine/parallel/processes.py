@@ -11,7 +11,7 @@ import torch.distributed as dist
 from accelerate import PartialState
 from torch import Tensor
 
-from engine.exits import EnvironmentUnfitError
+from engine.exits import EnvironmentUnfitError, StopRequested
 
 T = TypeVar("T")
 
@@ -100,12 +100,23 @@ class Processes:
 
     @contextmanager
     def first(self) -> Iterator[None]:
-        """Rank 0 goes through the block alone, then all others at once: what it has made is there for them."""
+        """Rank 0 goes through the block alone, then all others at once: what it has made is there for them.
+
+        Where it does not get through, the others raise StopRequested instead of waiting for what will never come.
+        """
         if not self.leads:
-            self.wait()
-        yield
-        if self.leads:
-            self.wait()
+            if not self.agree(False):
+                raise StopRequested(
+                    "run.stopped_early", "the first process did not get this far; see its log"
+                )
+            yield
+            return
+        through = False
+        try:
+            yield
+            through = True
+        finally:
+            self.agree(through)
 
     def sum(self, values: Tensor) -> Tensor:
         """`values` summed over all processes."""

@@ -26,22 +26,28 @@ def environment(rank: int, world: int, port: int) -> dict[str, str]:
     return {**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), **where}
 
 
-def train_together(runs: list[RunDir], world: int = 2) -> None:
-    """Train the runs by `world` processes. Raises AssertionError with what they said when one fails."""
+def train_together(runs: list[RunDir]) -> None:
+    """Train the runs by two processes. Raises AssertionError with what they said when one fails."""
+    codes, said = tried_together(runs)
+    assert codes == [0, 0], said
+
+
+def tried_together(runs: list[RunDir]) -> tuple[list[int], str]:
+    """The exit codes of two processes that train the runs until one fails, and what they said."""
     port, argv = free_port(), [str(run.root) for run in runs]
     ranks = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.engine.ranks", *argv],
-            env=environment(rank, world, port),
+            env=environment(rank, 2, port),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for rank in range(world)
+        for rank in range(2)
     ]
-    said = [rank.communicate()[0] for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0] * world, "\n".join(text[-3000:] for text in said)
+    said = [rank.communicate(timeout=300)[0] for rank in ranks]
+    return [rank.returncode for rank in ranks], "\n".join(text[-3000:] for text in said)
 
 
 def _stay(self: Processes) -> None:

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from engine.exits import UnusableError
+from engine.exits import Exit, UnusableError
 from engine.export.export import export
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.events import effective_steps, read_events
 from engine.rundir.paths import RunDir
 from engine.stored import Stored
-from tests.engine.ranks import train_together
+from tests.engine.ranks import train_together, tried_together
 from tests.engine.runs import make_run, of_type, train_here
 
 STEPS = 8
@@ -158,6 +158,15 @@ def test_pieces_of_a_checkpoint_are_exported_as_the_whole(
 def exported(run: RunDir, to: Path) -> dict[str, Tensor]:
     export(run, to=to, dtype="float32", verify=False)
     return load_file(to / "model.safetensors")
+
+
+def test_what_stops_the_first_process_stops_the_other(tmp_path: Path, model: Path) -> None:
+    """It alone reads the pairs; the other, which waits for them, must not wait for ever."""
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("\n")
+    codes, said = tried_together([make_run(tmp_path, "empty", model, empty, *COMMON, *overrides("ddp"))])
+    assert codes == [Exit.UNUSABLE, Exit.STOPPED], said
+    assert "the first process did not get this far" in said
 
 
 @pytest.mark.parametrize("kind", ["weights", "optimizer"])
