@@ -1,16 +1,14 @@
 """`dpo-tui doctor`: what is here and what is wrong, each with what to do. The engine looks, this says it in words."""
 
 import json as json_module
-import os
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 from dpo_tui.display import say
+from dpo_tui.engine_answer import NoAnswerError, ask
 from dpo_tui.quantities import size
 from dpo_tui.text import has, t
 from engine.exits import Exit
-from engine.launch.local import ENGINE, supervisor_environment
 from engine.sanitize import one_line
 
 PATIENCE = 300.0
@@ -52,26 +50,10 @@ def lines(finding: Finding) -> Iterator[str]:
 def _machine() -> list[Finding]:
     """What the engine finds; where it cannot even look, that is the finding."""
     try:
-        ended = subprocess.run(
-            [*ENGINE, "doctor"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            env=supervisor_environment(os.environ),
-            timeout=PATIENCE,
-            check=True,
-        )
-        found: list[Finding] = json_module.loads(ended.stdout.strip().splitlines()[-1])
-        return found
-    except subprocess.TimeoutExpired:
-        why = t("command.memory.silent", seconds=f"{PATIENCE:g}")
-    except subprocess.CalledProcessError as error:
-        last = error.stderr.strip().splitlines()[-1:]
-        why = last[0] if last else t("command.memory.code", code=error.returncode)
-    except (OSError, ValueError, IndexError) as error:
-        why = str(error)
-    return [{"name": "engine", "verdict": "bad", "params": {"why": why}}]
+        found: list[Finding] = ask("doctor", patience=PATIENCE)
+    except NoAnswerError as error:
+        return [{"name": "engine", "verdict": "bad", "params": {"why": str(error)}}]
+    return found
 
 
 def _hub() -> Finding:

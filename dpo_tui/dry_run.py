@@ -1,15 +1,14 @@
 """What a dry run prints: the config as it would be trained, behind comments with what would be started."""
 
 import json
-import os
 import shlex
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from dpo_tui.display import say
+from dpo_tui.engine_answer import NoAnswerError, ask
 from dpo_tui.quantities import gibibytes
 from dpo_tui.sentences import part_word
 from dpo_tui.starting import Prepared
@@ -17,7 +16,7 @@ from dpo_tui.text import t
 from engine.config.load import resolved_toml
 from engine.config.schema import Config
 from engine.launch.deepspeed import STAGES, deepspeed_config
-from engine.launch.local import ENGINE, SupervisorCommand, rank_command, supervisor_environment
+from engine.launch.local import SupervisorCommand, rank_command
 from engine.memory import PARTS
 from engine.sanitize import one_line
 
@@ -45,15 +44,12 @@ def foreseen_lines(config: Config, text: str) -> list[str]:
         with tempfile.TemporaryDirectory(prefix="dpo-tui-") as folder:
             path = Path(folder) / "config.toml"
             path.write_text(text, encoding="utf-8")
-            told = _told(path)
-            return [*_strategy(config, told), *_memory(told)]
-    except subprocess.TimeoutExpired:
-        why = t("command.memory.silent", seconds=f"{PATIENCE:g}")
-    except subprocess.CalledProcessError as error:
-        why = _last_line(error.stderr) or t("command.memory.code", code=error.returncode)
+            told = ask("memory", str(path), "--json", patience=PATIENCE)
+    except NoAnswerError as error:
+        return [t("command.memory.unknown", why=error)]
     except OSError as error:
-        why = error.strerror or str(error)
-    return [t("command.memory.unknown", why=why)]
+        return [t("command.memory.unknown", why=error.strerror or error)]
+    return [*_strategy(config, told), *_memory(told)]
 
 
 def _strategy(config: Config, told: dict[str, Any]) -> Iterator[str]:
@@ -75,24 +71,3 @@ def _memory(told: dict[str, Any]) -> Iterator[str]:
         yield t("command.memory.tight", change=change["text"], then=gibibytes(change["total"]))
     else:
         yield t("command.memory.none")
-
-
-def _told(path: Path) -> dict[str, Any]:
-    """What `python -m engine memory` says: a process of its own, since it needs torch."""
-    ended = subprocess.run(
-        [*ENGINE, "memory", str(path), "--json"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        env=supervisor_environment(os.environ),
-        timeout=PATIENCE,
-        check=True,
-    )
-    told: dict[str, Any] = json.loads(_last_line(ended.stdout))
-    return told
-
-
-def _last_line(text: str) -> str:
-    """A process's own word comes last, after whatever its libraries had to say."""
-    return next(reversed(text.strip().splitlines()), "")

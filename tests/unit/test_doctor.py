@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dpo_tui import doctor, text
+from dpo_tui import doctor, engine_answer, text
 from dpo_tui.text import catalogue
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def test_everything_found_has_a_sentence_and_what_is_wrong_a_remedy(language: te
 def test_an_engine_that_cannot_start_is_the_finding(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "ENGINE", ("/bin/sh", "-c", "echo loading; echo no torch >&2; exit 1"))
+    monkeypatch.setattr(engine_answer, "ENGINE", ("/bin/sh", "-c", "echo loading; echo no torch >&2; exit 1"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert doctor.examine(json=False) == 8
     out = capsys.readouterr().out.splitlines()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dpo_tui import dry_run
+from dpo_tui import dry_run, engine_answer
 from dpo_tui.headless import launch
 from engine.config.load import load_config
 from engine.exits import CannotWriteError, EngineError, Exit
@@ -149,7 +149,7 @@ def test_a_dry_run_says_why_the_memory_cannot_be_told(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dry_run, "ENGINE", (sys.executable, "-c", engine))
+    monkeypatch.setattr(engine_answer, "ENGINE", (sys.executable, "-c", engine))
     monkeypatch.setattr(dry_run, "PATIENCE", 60.0 if "exit" in why or "model" in why else 0.5)
     assert launch(tiny_config, dry_run=True) is Exit.DONE
     out, err = capfd.readouterr()
