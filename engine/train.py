@@ -21,6 +21,7 @@ from engine.export.export import export
 from engine.export.folder import export_folder, require_target
 from engine.export.stages import counted
 from engine.export.tokenizer import note_tokenizer
+from engine.filling import fill_references, require_zero_margin
 from engine.gates import pass_gates, require_eval_pairs, require_few_dropped
 from engine.keeper import Keeper
 from engine.memory import gib
@@ -97,7 +98,7 @@ def run(run: RunDir, events: EventWriter) -> None:
         prepared = prepare_data(run, config, events, control)
     trainer, loaded = build(run, config, prepared, processes, events, control)
 
-    cache = fill_references(trainer, loaded)
+    cache = references(trainer, loaded)
     identity = Identity(
         config_digest=config_digest(asked),
         data_digest=prepared.train.digest(),
@@ -107,7 +108,7 @@ def run(run: RunDir, events: EventWriter) -> None:
     keeper = Keeper(trainer, run, identity)
     start = keeper.resume()
     if start == 0:
-        trainer.require_zero_margin(cache)
+        require_zero_margin(trainer, cache)
     train(trainer, keeper, start)
     processes.close()
     if not processes.leads:
@@ -170,14 +171,14 @@ def prepare_data(run: RunDir, config: Config, events: EventWriter, control: Cont
     return prepared
 
 
-def fill_references(trainer: Trainer, loaded: LoadedModel) -> ReferenceCache:
+def references(trainer: Trainer, loaded: LoadedModel) -> ReferenceCache:
     """Reference log-probabilities of every pair to be visited, while the weights are still the reference's."""
     policy = trainer.policy
     cache = ReferenceCache(cache_folder(loaded.fingerprint, numerics(policy.base.dtype, policy.numerics)))
     trainer.events.phase("reference", "start")
     if trainer.processes.leads:
         cache.load()
-    trainer.fill_references(cache)
+    fill_references(trainer, cache)
     trainer.events.phase("reference", "end")
     return cache
 

@@ -1,14 +1,14 @@
 """The parts of a step: forward and backward over its packs, the update, evaluation, the reference."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from engine.config.schema import Config
-from engine.exits import CannotWriteError, EngineError, NonFiniteError, StopRequested
+from engine.exits import NonFiniteError, StopRequested
 from engine.memory import Work
 from engine.meter import COLUMNS, Meter, metric_sums, progress_of
 from engine.mix import source_names
@@ -20,12 +20,9 @@ from engine.parallel.processes import Processes
 from engine.parallel.strategy import Strategy
 from engine.plan import Pack, StepPlan, packs_in_order, plan_step
 from engine.policy import Policy, TokenStats
-from engine.reference import ReferenceCache, pair_key
 from engine.rundir.control import Control
 from engine.rundir.events import EventWriter
 
-# Nats a sequence may stray from its reference before the first update: none is expected, this is no rounding.
-START_TOLERANCE = 1e-3
 DIVERGED = (
     ". The checkpoint holds the weights of the step before. Lower optimizer.learning_rate, and look at the data "
     "with `dpo-tui data`"
@@ -34,7 +31,6 @@ BROKEN_START = (
     " before any update: it comes from the model or the data, not from training, and there is no checkpoint. Check "
     'that the base model answers sensibly, look at the data with `dpo-tui data`, and try model.dtype = "float32"'
 )
-SEGMENT_PAIRS = 2048  # reference log-probabilities in one write
 
 
 class Trainer:
@@ -156,7 +152,7 @@ class Trainer:
 
     def _pack(self, pack: Pack, weight: float) -> Tensor:
         """Forward and backward over one pack, each pair of that weight; returns its metric sums by source."""
-        logps = self._pair_logps(self.train, pack)
+        logps = self.pair_logps(self.train, pack)
         losses = pair_losses(logps, self.config.objective)
         self.strategy.backward(losses.sum() * weight)
         return self._metric_sums(self.train, pack, losses, logps)
@@ -166,7 +162,7 @@ class Trainer:
         sources = torch.from_numpy(pairs.sources[list(pack)]).to(metrics.device)
         return metric_sums(metrics, sources, len(self.sources))
 
-    def _pair_logps(self, pairs: PairSet, pack: Pack) -> PairLogps:
+    def pair_logps(self, pairs: PairSet, pack: Pack) -> PairLogps:
         layout = self.policy.lay_out([pairs.store[i] for i in pack])
         logps = self.strategy.forward(layout)
         reference = torch.from_numpy(pairs.reference[list(pack)]).to(logps.device)
@@ -199,11 +195,11 @@ class Trainer:
         pairs, done = self.evaluation, 0
         sums = torch.zeros(len(self.sources), COLUMNS, dtype=torch.float64, device=self.processes.device)
         progress = progress_of(self.events, "eval")
-        for packs in self._rounds(self._packs_in_order(pairs)):
+        for packs in self.rounds(self.packs_in_order_of(pairs)):
             self.raise_if_stopped()
-            pack = self._mine(packs)
+            pack = self.mine(packs)
             if pack is not None:
-                logps = self._pair_logps(pairs, pack)
+                logps = self.pair_logps(pairs, pack)
                 losses = pair_losses(logps, self.config.objective)
                 if pack is not packs[0] or self.processes.leads:
                     sums += self._metric_sums(pairs, pack, losses, logps)
@@ -213,118 +209,19 @@ class Trainer:
         meter.add(self.processes.sum(sums))
         return meter
 
-    def fill_references(self, cache: ReferenceCache) -> None:
-        """Reference log-probabilities of all pairs that the run will visit, from the cache or computed now.
-
-        Pairs are computed in the packs in which they are trained first, so that both passes round alike. Rank 0
-        alone reads and writes the cache; what it lacks all processes compute together.
-        """
-        work = [(self.train, list(self._first_packs()))]
-        if self.evaluation is not None:
-            work.append((self.evaluation, list(self._packs_in_order(self.evaluation))))
-        pairs_in_all = sum(len(pack) for _, packs in work for pack in packs)
-        progress, done = progress_of(self.events, "reference"), 0
-        try:
-            for pairs, packs in work:
-                lacking = self._look_up(pairs, packs, cache)
-                done += sum(map(len, packs)) - sum(map(len, lacking))
-                for some in self._rounds(lacking):
-                    self._compute_references(pairs, some, cache)
-                    done += sum(map(len, some))
-                    progress(done, pairs_in_all)
-                    if cache.unwritten >= SEGMENT_PAIRS:
-                        self._keep(cache)
-        finally:
-            self._keep(cache)
-
-    def _first_packs(self) -> Iterator[Pack]:
-        """The packs of all steps in their order that hold a pair not met before, until none is left."""
-        met = np.zeros(len(self.train.store), dtype=np.bool_)
-        for step in range(1, self.schedule.total_steps + 1):
-            for pack in chain.from_iterable(self.plan(step).packs):
-                if not met[list(pack)].all():
-                    yield pack
-                    met[list(pack)] = True
-            if met.all():
-                return
-
-    def _look_up(self, pairs: PairSet, packs: Sequence[Pack], cache: ReferenceCache) -> list[Pack]:
-        """Fill in what rank 0 finds in the cache; returns the packs of which something is missing."""
-        members = list(dict.fromkeys(chain.from_iterable(packs)))
-        found = cache.lookup([pair_key(pairs.store[i]) for i in members]) if self.processes.leads else None
-        pairs.reference[members] = self.processes.share(found)
-        return [pack for pack in packs if np.isnan(pairs.reference[list(pack)]).any()]
-
-    @torch.no_grad()
-    def _compute_references(self, pairs: PairSet, packs: Sequence[Pack], cache: ReferenceCache) -> None:
-        """Compute a pack in each process, and tell all of them the results."""
-        self.raise_if_stopped()
-        self.policy.eval()
-        pack = self._mine(packs)
-        logps = torch.zeros(0, 2, device=self.processes.device)
-        if pack is not None:
-            with self.policy.as_reference():
-                sides = self.strategy.forward(self.policy.lay_out([pairs.store[i] for i in pack]))
-            logps = torch.stack([sides[0::2], sides[1::2]], dim=1)
-        sizes = [len(packs[rank]) if rank < len(packs) else 0 for rank in range(self.processes.world)]
-        for done, known in zip(
-            packs, self.processes.gather(logps[: sizes[self.processes.rank]], sizes), strict=False
-        ):
-            pairs.reference[list(done)] = known.cpu().numpy()
-            if self.processes.leads:
-                for i, (chosen, rejected) in zip(done, known.tolist(), strict=True):
-                    cache.add(pair_key(pairs.store[i]), chosen, rejected)
-
-    def _keep(self, cache: ReferenceCache) -> None:
-        """Write what is new in the cache. It saves time and no more: a disk that refuses it stops no training."""
-        try:
-            cache.flush()
-        except CannotWriteError as error:
-            self.events.warning(error.code, error.text, **error.params)
-
-    def _rounds(self, packs: Iterable[Pack]) -> Iterator[list[Pack]]:
+    def rounds(self, packs: Iterable[Pack]) -> Iterator[list[Pack]]:
         """As many packs as there are processes, again and again; the last time there may be fewer."""
         remaining = iter(packs)
         while some := list(islice(remaining, self.processes.world)):
             yield some
 
-    def _mine(self, packs: Sequence[Pack]) -> Pack | None:
+    def mine(self, packs: Sequence[Pack]) -> Pack | None:
         """This process's pack of a round. One that has none takes part with the first, where that is a must."""
         if self.processes.rank < len(packs):
             return packs[self.processes.rank]
         return packs[0] if self.strategy.lockstep else None
 
-    @torch.no_grad()
-    def start_gap(self) -> float:
-        """Largest difference, in nats, of policy and reference over the sequences of the first step."""
-        self.policy.train()
-        plan, gaps = self.plan(1), [0.0]
-        for pack in plan.packs[self.processes.rank]:
-            if pack or self.strategy.lockstep:
-                logps = self._pair_logps(self.train, pack or any_pack(plan))
-                gaps += [float(logps.chosen_ratio.abs().max()), float(logps.rejected_ratio.abs().max())]
-        return float(self.processes.largest(torch.tensor([max(gaps)], device=self.processes.device)))
-
-    def require_zero_margin(self, cache: ReferenceCache) -> None:
-        """Before the first update the policy is its reference: fill again once if not, then give up."""
-        if self.start_gap() <= START_TOLERANCE:
-            return
-        first = [pack for rank in self.plan(1).packs for pack in rank if pack]
-        cache.forget(pair_key(self.train.store[i]) for pack in first for i in pack)
-        for packs in self._rounds(first):
-            self._compute_references(self.train, packs, cache)
-        self._keep(cache)
-        gap = self.start_gap()
-        if gap > START_TOLERANCE:
-            raise EngineError(
-                "train.reference_differs",
-                f"before the first step policy and reference differ by {gap:.3g} nats though they are one model: "
-                "this machine does not compute the same pass twice the same. Try train.share_prompt = false and "
-                "dtype = 'float32'",
-                gap=gap,
-            )
-
-    def _packs_in_order(self, pairs: PairSet) -> Iterable[Pack]:
+    def packs_in_order_of(self, pairs: PairSet) -> Iterable[Pack]:
         members: Sequence[int] = range(len(pairs.store))
         return packs_in_order(members, pairs.tokens, self.pack_size)
 
