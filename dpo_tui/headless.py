@@ -17,7 +17,7 @@ from dpo_tui.display import choose_display, prints_json, say, talk
 from dpo_tui.dry_run import describe
 from dpo_tui.ending import announce, ending_of
 from dpo_tui.runs import effective_state
-from dpo_tui.starting import create, prepare
+from dpo_tui.starting import adopt_launch, create, prepare
 from dpo_tui.text import t
 from engine.exits import Exit, UsageError
 from engine.launch.local import SupervisorCommand, spawn_supervisor, supervisor_command
@@ -59,7 +59,9 @@ def launch(
         return attach(prepared.run.root, json=json)
     if prepared.export_ignored:
         talk(t("command.export_ignored", path=prepared.run.config))
-    if not prepared.resuming:
+    if prepared.resuming:
+        adopt_launch(prepared)
+    else:
         create(prepared)
     if detach:
         return _start_and_leave(prepared.run, supervisor, json=json)

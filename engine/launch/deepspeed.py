@@ -17,8 +17,11 @@ LARGEST = 1 << 20
 """Bytes of a file of keys: more is no config."""
 OURS = (
     "optimizer", "scheduler", "fp16", "amp", "zero_optimization.stage3_gather_16bit_weights_on_model_save",
+    "zero_optimization.offload_optimizer", "zero_optimization.offload_param",
 )  # fmt: skip
 """Keys that this program answers for in another way: they may not be set."""
+TUNED = ("zero_optimization.reduce_bucket_size", "zero_optimization.allgather_bucket_size")
+"""Keys that have a value here, and may have another: they change no result."""
 
 
 def deepspeed_config(config: Config, strategy: str, dtype: Computing) -> dict[str, Any]:
@@ -88,7 +91,7 @@ def _require_agreement(given: dict[str, Any], made: dict[str, Any], path: Path) 
                 path=str(path),
                 key=key,
             )
-        if key in ours and value not in (ours[key], "auto"):
+        if key in ours and key not in TUNED and value not in (ours[key], "auto"):
             raise UsageError(
                 "launch.deepspeed_conflict",
                 f"{path}: {key} = {json.dumps(value)}, and the config makes it {json.dumps(ours[key])}. Take it out of "
@@ -115,7 +118,7 @@ def _merged(made: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     for key, value in given.items():
         if isinstance(value, dict) and isinstance(out.get(key), dict):
             out[key] = _merged(out[key], value)
-        elif key not in out:
+        elif value != "auto":
             out[key] = value
     return out
 

@@ -4,6 +4,7 @@ Each process holds a *fragment* of every trained tensor, a range of it laid out 
 no pickle, and no number of processes that it would be bound to.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,8 @@ class Zero:
         self._zero: Any = wrapped.optimizer
         self._parts = list(fragments(self._zero, self._trained, self._shapes))
         self._exact = optimizer if isinstance(optimizer, ExactAdamW) else None
-        if (
-            self._exact is not None
-        ):  # DeepSpeed's fp32 numbers are made from the model's own, which are rounded
+        if self._exact is not None:
+            # DeepSpeed's fp32 numbers are made from the model's own, which are rounded.
             self._exact.layout = self._parts
             for part in self._parts:
                 self._weight(part).copy_(part.of_whole(masters[part.name]))
@@ -73,8 +73,9 @@ class Zero:
         for group in self._zero.param_groups:
             group["lr"] = rate
         self._engine.step()
-        norm = self._engine.get_global_grad_norm()
-        return float(norm)
+        if not self._engine.was_step_applied():  # the norm it tells is then of another step
+            return math.inf
+        return float(self._engine.get_global_grad_norm())
 
     def drop_gradients(self) -> None:
         self._zero.zero_grad(set_to_none=True)

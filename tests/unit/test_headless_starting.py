@@ -97,6 +97,16 @@ def test_a_changed_config_is_refused_with_the_differences_named(tiny_config: Pat
     assert launch(other, run_name="tiny", resume=True, supervisor=supervisor()) is Exit.DONE
 
 
+def test_other_devices_are_no_changed_config_and_are_written_down(tiny_config: Path) -> None:
+    launch_with(tiny_config, "--fail-at", "1")
+    run, before = run_of(tiny_config), load_config(run_of(tiny_config).config).config
+    given = ["launch.strategy='ddp'"]
+    assert launch(tiny_config, resume=True, overrides=given, supervisor=supervisor()) is Exit.DONE
+    after = load_config(run.config).config
+    assert after.launch.strategy == "ddp"
+    assert after.model_copy(update={"launch": before.launch}) == before
+
+
 def test_a_run_takes_its_name_from_the_option_the_config_or_the_file(
     tiny_config: Path, tmp_path: Path
 ) -> None:
