@@ -30,6 +30,7 @@ CONFIG = """
 [model]
 source = "local"
 id = "{model}"
+dtype = "bfloat16"
 [data]
 max_length = {length}
 max_prompt_length = {half}

@@ -3,7 +3,7 @@
 import json
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,64 @@ from dpo_tui.engine_answer import NoAnswerError, ask
 from dpo_tui.quantities import gibibytes
 from dpo_tui.sentences import part_word
 from dpo_tui.starting import Prepared
+from dpo_tui.sweep import Sweep
 from dpo_tui.text import t
+from dpo_tui.text.explain import error_text
 from engine.config.load import resolved_toml
 from engine.config.schema import Config
+from engine.exits import EngineError
 from engine.launch.deepspeed import STAGES, deepspeed_config
 from engine.launch.local import SupervisorCommand, rank_command
+from engine.launch.slurm.script import job_script
+from engine.launch.slurm.step import step_command
+from engine.launch.slurm.submit import try_submission
 from engine.memory import PARTS
+from engine.rundir.paths import RunDir
 from engine.sanitize import one_line
 
 PATIENCE = 60.0
 """Seconds within which the engine has to tell the memory: it may have to ask the hub for the model's sizes."""
 
 
-def describe(prepared: Prepared, command: SupervisorCommand) -> None:
+def describe(prepared: Prepared, command: SupervisorCommand, sweep: Sweep | None = None) -> None:
     """Print the resolved config, with the commands it would be run by and its memory as comments."""
-    run, world = prepared.run, prepared.config.launch.devices
-    lines = [f"run directory: {run.root}", f"supervisor: {shlex.join(command(run, None))}"]
+    config = prepared.config
+    lines = [f"run directory: {prepared.run.root}"]
+    if sweep is not None:
+        lines = [
+            f"{one.run.root}: {', '.join(f'{key} = {value}' for key, value in values.items())}"
+            for one, values in zip(sweep.runs, sweep.values, strict=True)
+        ]
+        lines += _job(config, [one.run for one in sweep.runs], sweep.script)
+    elif config.launch.launcher == "slurm":
+        lines += _job(config, [prepared.run], prepared.run.job_script)
+    else:
+        lines += _processes(prepared, command)
+    text = resolved_toml(config)
+    lines += foreseen_lines(config, text)
+    say("\n".join(f"# {one_line(line)}".rstrip() for line in lines))
+    say(text.rstrip("\n"))
+
+
+def _processes(prepared: Prepared, command: SupervisorCommand) -> Iterator[str]:
+    """The supervisor and the ranks that this machine would start."""
+    run, world = prepared.run, prepared.config.launch.world
+    yield f"supervisor: {shlex.join(command(run, None))}"
     for rank in range(world):
         argv, extra = rank_command(run, rank, world)
         setting = "".join(f"{key}={value} " for key, value in extra.items())
-        lines.append(f"rank {rank}: {setting}{shlex.join(argv)}")
-    text = resolved_toml(prepared.config)
-    lines += foreseen_lines(prepared.config, text)
-    say("\n".join(f"# {one_line(line)}" for line in lines))
-    say(text.rstrip("\n"))
+        yield f"rank {rank}: {setting}{shlex.join(argv)}"
+
+
+def _job(config: Config, runs: Sequence[RunDir], at: Path) -> Iterator[str]:
+    """The job that would be sent, what its supervisor would start in it, and what the cluster says to it now."""
+    yield f"{at}:"
+    yield from (f"    {line}" for line in job_script(config, runs, at).splitlines())
+    yield f"ranks: {shlex.join(step_command(runs[0], config))}"
+    try:
+        yield t("command.test_only", said=try_submission(config, runs))
+    except EngineError as error:
+        yield t("command.test_only", said=error_text(error))
 
 
 def foreseen_lines(config: Config, text: str) -> list[str]:
@@ -55,7 +89,7 @@ def foreseen_lines(config: Config, text: str) -> list[str]:
 def _strategy(config: Config, told: dict[str, Any]) -> Iterator[str]:
     """What the devices divide, why, and what DeepSpeed will be given."""
     strategy = told["strategy"]
-    yield t("command.strategy", strategy=strategy, devices=config.launch.devices, reason=told["reason"])
+    yield t("command.strategy", strategy=strategy, devices=config.launch.world, reason=told["reason"])
     if strategy in STAGES:
         yield f"deepspeed: {json.dumps(deepspeed_config(config, strategy, told['dtype']))}"
 

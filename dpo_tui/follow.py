@@ -19,6 +19,8 @@ BUDGET = 0.01
 """Seconds that one poll may take: below it nobody feels a key answered late."""
 STATUS_SECONDS = 1.0
 """The status is looked at as often as its supervisor writes it."""
+QUEUE_SECONDS = 0.1
+"""A queue that does not answer at once is heard at a later look."""
 _READ_BYTES = 64 * 1024
 
 
@@ -86,7 +88,7 @@ class Follower:
             return False
         self._status_due = monotonic() + STATUS_SECONDS
         before = (self.status, self.record)
-        self.status, self.record = effective_state(self.run), read_record(self.run.run_json)
+        self.status, self.record = effective_state(self.run, QUEUE_SECONDS), read_record(self.run.run_json)
         return (self.status, self.record) != before
 
     def _poll_events(self, deadline: float) -> bool:

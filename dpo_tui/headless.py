@@ -9,15 +9,18 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from dpo_tui.display import choose_display, prints_json, say, talk
+from dpo_tui.display import prints_json, say, talk
 from dpo_tui.dry_run import describe
 from dpo_tui.ending import announce, ending_of
+from dpo_tui.follow_events import follow_events
+from dpo_tui.job_follow import send_and_follow
 from dpo_tui.runs import effective_state
 from dpo_tui.starting import adopt_launch, create, prepare
+from dpo_tui.sweep import prepare_sweep, send_sweep
 from dpo_tui.text import t
 from engine.exits import Exit, UsageError
 from engine.launch.local import SupervisorCommand, spawn_supervisor, supervisor_command
@@ -25,7 +28,6 @@ from engine.process import reap_strays
 from engine.rundir.events import complete_size
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
-from engine.rundir.tail import Tail
 
 _POLL_SECONDS = 0.1
 
@@ -51,9 +53,12 @@ def launch(
     if dry_run and json:
         text = "--dry-run prints TOML, the config as it would be trained: leave out --json"
         raise UsageError("cli.dry_run_json", text)
+    sweep = prepare_sweep(config, run_name=run_name, runs_dir=runs_dir, overrides=overrides, resume=resume)
+    if sweep is not None and not dry_run:
+        return send_sweep(sweep, json=json, detach=detach)
     prepared = prepare(config, run_name=run_name, runs_dir=runs_dir, overrides=overrides, resume=resume)
     if dry_run:
-        describe(prepared, supervisor)
+        describe(prepared, supervisor, sweep)
         return Exit.DONE
     if prepared.done:
         return attach(prepared.run.root, json=json)
@@ -63,6 +68,8 @@ def launch(
         adopt_launch(prepared)
     else:
         create(prepared)
+    if prepared.config.launch.launcher == "slurm":
+        return send_and_follow(prepared, json=json, detach=detach)
     if detach:
         return _start_and_leave(prepared.run, supervisor, json=json)
     return _start_and_follow(prepared.run, supervisor, json=json)
@@ -73,7 +80,7 @@ def attach(run: Path, *, json: bool = False) -> Exit:
     directory = RunDir(run.absolute())
     try:
         if prints_json(json=json) or not effective_state(directory).final:
-            _follow(directory, lambda: not effective_state(directory).final, offset=0, json=json)
+            follow_events(directory, lambda: not effective_state(directory).final, offset=0, json=json)
     except KeyboardInterrupt:
         talk(t("command.goes_on", name=directory.name, where=shlex.quote(str(directory.root))))
         return Exit.INTERRUPTED
@@ -86,7 +93,7 @@ def _start_and_follow(run: RunDir, command: SupervisorCommand, *, json: bool) ->
         process = spawn_supervisor(run, owner=True, command=command)
         owner.watch(process)
         talk(t("command.started", name=run.name, root=run.root, log=run.train_log.name))
-        _follow(run, owner.waiting, offset=offset, json=json)
+        follow_events(run, owner.waiting, offset=offset, json=json)
         return announce(run, ending_of(run, process))
 
 
@@ -106,23 +113,6 @@ def _start_and_leave(run: RunDir, command: SupervisorCommand, *, json: bool) -> 
 def _taken_over(run: RunDir, process: subprocess.Popen[bytes]) -> bool:
     record = read_record(run.run_json)
     return record is not None and record.pid == process.pid and record.supervisor.alive()
-
-
-def _follow(run: RunDir, alive: Callable[[], bool], *, offset: int, json: bool) -> None:
-    """Show events until the supervisor is gone and everything it left is shown."""
-    tail = Tail(run.events, offset)
-    display = choose_display(json=json)
-    try:
-        while True:
-            ended = not alive()
-            while batch := tail.read():
-                for event in batch:
-                    display.show(event)
-            if ended:
-                return
-            time.sleep(_POLL_SECONDS)
-    finally:
-        display.close()
 
 
 class _Owner:

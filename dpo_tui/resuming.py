@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from engine.launch.local import SupervisorCommand, spawn_supervisor
+from engine.launch.local import SupervisorCommand
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.paths import RunDir
 from engine.rundir.status import Reason
@@ -49,10 +49,11 @@ def _code(run: Standing) -> str:
 
 def resume(root: Path, supervisor: SupervisorCommand) -> bool:
     """Start the run's supervisor again; False for a run that is done. It belongs to nobody. Raises EngineError."""
+    from dpo_tui.setting_off import set_off
     from dpo_tui.starting import prepare
 
     prepared = prepare(RunDir(root).config, resume=True)
     if prepared.done:
         return False
-    spawn_supervisor(prepared.run, owner=False, command=supervisor)
+    set_off(prepared.run, supervisor)
     return True

@@ -9,11 +9,14 @@ from typing import Literal
 
 from dpo_tui.resuming import has_checkpoint
 from dpo_tui.run_curve import Curve, read_curve
-from dpo_tui.runs import effective_state, is_run, read_final
+from dpo_tui.runs import current_job, effective_state, is_run, read_final
 from engine.exits import UsageError
 from engine.rundir.files import number, read_json
 from engine.rundir.paths import RunDir
 from engine.rundir.status import FINAL, Reason, RunRecord, State, read_record, read_status
+
+QUEUE_SECONDS = 1.0
+"""How long one look waits for the queue."""
 
 MOST_COMPARED = 4
 """Runs that can be told apart by how their lines are drawn."""
@@ -85,12 +88,12 @@ class RunList:
 
     def _row(self, root: Path) -> RunRow:
         run = RunDir(root)
-        signature = _signature(run.config, run.status_json, run.summary_json)
+        signature = _signature(run.config, run.status_json, run.summary_json, run.job_json)
         known = self._final.get(root)
         if known is not None and known[0] == signature:
             return known[1]
         row = _read_row(run)
-        if read_final(run) is not None:
+        if not row.live and read_final(run) is not None:
             self._final[root] = signature, row  # only a change of its files can change it now
         return row
 
@@ -131,7 +134,7 @@ def _read_row(run: RunDir) -> RunRow:
         return RunRow(root=run.root, state="broken", problem="no_config", heard=_changed(run.root))
     if os.path.exists(run.status_json) and read_status(run.status_json) is None:
         return RunRow(root=run.root, state="broken", problem="bad_status", heard=begun, begun=begun)
-    status = effective_state(run)
+    status = effective_state(run, QUEUE_SECONDS)
     record = read_record(run.run_json)
     margin, accuracy = _summarised(run) if status.final else (None, None)
     return RunRow(
@@ -143,11 +146,17 @@ def _read_row(run: RunDir) -> RunRow:
         heard=status.heartbeat or begun,
         begun=begun,
         host=_elsewhere(record),
-        job_id=record.job_id if record else None,
+        job_id=_job_id(run, record),
         checkpoint=status.final and has_checkpoint(run),
         margin=margin,
         accuracy=accuracy,
     )
+
+
+def _job_id(run: RunDir, record: RunRecord | None) -> str | None:
+    """The job that carries the run, or waits to; that of the newest attempt."""
+    job = current_job(run)
+    return job.id if job is not None else record.job_id if record is not None else None
 
 
 def _elsewhere(record: RunRecord | None) -> str | None:

@@ -16,12 +16,15 @@ from typing import Any
 
 from dpo_tui.display import say, talk
 from dpo_tui.doing import WORDS, doing
+from dpo_tui.job_state import PATIENCE_SECONDS, standing_of_job
 from dpo_tui.text import t
 from dpo_tui.text.explain import explain
 from engine.config.local import absolute
-from engine.exits import Exit, UsageError
+from engine.exits import EnvironmentUnfitError, Exit, UsageError
+from engine.launch.slurm.queue import QUEUE, cancel
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.control import Control
+from engine.rundir.job import JobRecord, read_job
 from engine.rundir.lock import is_locked
 from engine.rundir.paths import RunDir
 from engine.rundir.status import Reason, State, Status, read_record, read_status
@@ -73,14 +76,36 @@ def run_dirs(runs_dir: Path) -> list[Path]:
 
 
 def is_live(run: RunDir) -> bool:
-    """Whether a supervisor carries the run on this machine."""
+    """Whether a supervisor carries the run on this machine, or a cluster has a job for it."""
     record = read_record(run.run_json)
     here = record is not None and record.host == socket.gethostname()
-    return (here and record is not None and record.supervisor.alive()) or is_locked(run.lock)
+    if (here and record is not None and record.supervisor.alive()) or is_locked(run.lock):
+        return True
+    return current_job(run) is not None and not effective_state(run).final
 
 
-def effective_state(run: RunDir) -> Status:
-    """The status, corrected where nobody is left who could have corrected it: such a run is `failed`."""
+def current_job(run: RunDir) -> JobRecord | None:
+    """The job that was sent for the run, unless a supervisor of this or another machine came after it."""
+    job, record = read_job(run.job_json), read_record(run.run_json)
+    if job is None or (record is not None and record.launcher == "local" and _later(run.run_json, job)):
+        return None
+    return job
+
+
+def _later(path: Path, job: JobRecord) -> bool:
+    try:
+        return path.stat().st_mtime > job.submitted
+    except OSError:
+        return False
+
+
+def effective_state(run: RunDir, patience: float = PATIENCE_SECONDS) -> Status:
+    """The status, corrected where nobody is left who could have corrected it: such a run is `failed`.
+
+    A queue that has not answered within `patience` seconds is not waited for.
+    """
+    if (job := current_job(run)) is not None:
+        return standing_of_job(run, job, resume_command(run), patience)
     status = read_status(run.status_json)
     if status is not None and status.final:
         return status
@@ -165,6 +190,7 @@ def stop(run: Path, *, wait: bool) -> Exit:
         talk(t("command.not_running", name=directory.name, state=state_word(status.state)))
         return Exit.DONE
     Control(directory.control_dir).request_stop()
+    _take_from_queue(directory)
     if not wait:
         talk(t("command.will_stop", name=directory.name))
         return Exit.DONE
@@ -172,6 +198,22 @@ def stop(run: Path, *, wait: bool) -> Exit:
         time.sleep(_POLL_SECONDS)
     talk(standing(directory, status.state, reason_text(status)))
     return Exit.TRAINING_FAILED if status.state == "failed" else Exit.DONE
+
+
+def _take_from_queue(run: RunDir) -> None:
+    """Cancel a job that has not begun, or whose supervisor is silent: nobody is there who would stop by itself."""
+    job = current_job(run)
+    state = QUEUE.state(job, PATIENCE_SECONDS) if job is not None else None
+    if job is None or state is None or not state.live:
+        return
+    silent = time.time() - _last_heard(run) > _SILENCE_SECONDS
+    if (state.waits or silent) and (refusal := cancel(job)):
+        raise EnvironmentUnfitError(
+            "slurm.not_cancelled",
+            f"job {job.id} could not be cancelled: {refusal}",
+            job=job.id,
+            detail=refusal,
+        )
 
 
 def _lost(run: RunDir, status: Status, code: str, text: str, **params: Any) -> Status:

@@ -135,6 +135,12 @@ def create(prepared: Prepared) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def take_back(prepared: Prepared) -> None:
+    """Remove the directory of a new run that could not be started; one to be resumed stays as it is."""
+    if not prepared.resuming:
+        shutil.rmtree(prepared.run.root, ignore_errors=True)
+
+
 def adopt_launch(prepared: Prepared) -> None:
     """Give a run that is to be resumed the [launch] it was asked to go on with. Raises CannotWriteError."""
     if prepared.relaunched:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.arguments import Parser
 from engine.exits import EngineError, Exit, UsageError
+from engine.launch.slurm.task import in_step, run_task
 from engine.process import parent_death_signal, process_id
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
@@ -116,11 +117,17 @@ def _rank(argv: Sequence[str]) -> Exit:
     parser = Parser(prog="python -m engine rank", description="One process of a training.")
     parser.add_argument("directory", type=Path, help="the run directory")
     run = _run_dir(parser.parse_args(argv).directory)
+    if in_step(os.environ):
+        return run_task(run, _train)
     record = read_record(run.run_json)
     parent_death_signal(record.supervisor if record else None)
+    return _train(run.root)
+
+
+def _train(root: Path) -> Exit:
     from engine.train import main as train
 
-    return train(run.root)
+    return train(root)
 
 
 def _run_dir(path: Path) -> RunDir:

@@ -64,7 +64,7 @@ def forecast(
 
 def setup_by(config: Config, shape: ModelShape, device: Device) -> Setup:
     """How the config has a model of this shape trained."""
-    lora, world = config.model.lora, config.launch.devices
+    lora, world = config.model.lora, config.launch.world
     computed = computing_type(config.model.dtype, fast_bf16=device == "cuda" or processor_has_bf16())
     targets = None if lora is None or isinstance(lora.targets, str) else list(lora.targets)
     return Setup(
@@ -83,7 +83,7 @@ def setup_by(config: Config, shape: ModelShape, device: Device) -> Setup:
 
 def longest_pairs(config: Config) -> Pairs:
     """Pairs that are all as long as they may be, with nothing in common: what the config alone can promise."""
-    length, world = config.data.max_length, config.launch.devices
+    length, world = config.data.max_length, config.launch.world
     longest = 2 * (length - 1)
     step = longest * -(-config.train.pairs_per_step // world)
     return Pairs(longest=longest, allowed=2 * length, scored=1.0, step=step)

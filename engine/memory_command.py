@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> Exit:
     if shape is None:
         text = f"{config.model.id}: its config tells no sizes that memory could be counted by"
         raise UnusableError("model.no_sizes", text, id=config.model.id)
-    device, room = _device(config.launch.devices)
+    device, room = _device(config.launch.per_node)
     found = forecast(config, shape, device, room)
     dtype = computing_type(config.model.dtype, fast_bf16=device_has_bf16())
     print(json.dumps({**found.to_json(), "dtype": dtype}) if asked.json else _text(found))

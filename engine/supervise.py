@@ -16,9 +16,12 @@ from dataclasses import replace
 from types import FrameType
 
 from engine.config.load import load_config
+from engine.config.schema import Config
 from engine.exits import CannotWriteError, EngineError, Exit
 from engine.launch.local import STOPPING_SIGNALS, rank_command
-from engine.launch.ranks import RankCommand, RankExit, Ranks
+from engine.launch.ranks import LocalRanks, RankCommand, RankExit, Ranks
+from engine.launch.slurm.job import Job
+from engine.launch.slurm.step import StepRanks
 from engine.launch.verdict import exit_of, log_end, log_offsets, oom_kills, reason_for, state_of
 from engine.process import ProcessId
 from engine.rundir.checkpoints import CheckpointIndex
@@ -34,7 +37,11 @@ _POLL_SECONDS = 0.1
 _HEARTBEAT_SECONDS = 1.0
 _GRACE_SECONDS = 10.0
 _FAILED = 2
-_ORPHANED = "the terminal or job that started it is gone"
+_UNASKED = {
+    "orphaned": "the terminal or job that started it is gone",
+    "terminated": "Slurm ended the job, for scancel or for a node that failed",
+}
+"""Why a run stopped that nobody asked to stop, by case."""
 
 
 def supervise(run: RunDir, rank_argv: RankCommand | None = None, owner: ProcessId | None = None) -> Exit:
@@ -54,11 +61,12 @@ def _listening() -> Iterator[list[signal.Signals]]:
     def hear(number: int, _: FrameType | None) -> None:
         heard.append(signal.Signals(number))
 
-    before = {number: signal.signal(number, hear) for number in STOPPING_SIGNALS}
+    asking = STOPPING_SIGNALS | {signal.SIGUSR1}
+    before = {number: signal.signal(number, hear) for number in asking}
     before[signal.SIGCHLD] = signal.signal(
         signal.SIGCHLD, signal.SIG_DFL
     )  # ignored, exit codes would be lost
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, asking)
     try:
         yield heard
     finally:
@@ -79,8 +87,10 @@ class _Supervisor:
         self._state: State = "starting"
         self._decisive: RankExit | None = None
         self._deadline: float | None = None
+        self._job: Job | None = None
         self._orphaned = False
         self._killed = False
+        self._out_of_time = False
         self._beaten = 0.0
         self._began = time.monotonic()
         self._oom_kills = oom_kills()
@@ -88,8 +98,16 @@ class _Supervisor:
     def run(self) -> Exit:
         """Prepare, carry through, conclude; whatever fails here is a final status as well."""
         try:
+            config = load_config(self._run.config).config
+            if config.launch.launcher == "slurm":
+                self._job = Job.of(os.environ)
             self._prepare()
-            code, reason = self._train(load_config(self._run.config).config.launch.devices)
+            before = self._saved()
+            code, reason = self._train(config)
+            if self._out_of_time and code is Exit.STOPPED:
+                if (queued := self._queue_again(config, advanced=self._saved() > before)) is None:
+                    return code
+                code, reason = queued
         except EngineError as error:
             code, reason = error.exit, Reason(error.code, error.text, error.params)
         except Exception as error:
@@ -99,11 +117,19 @@ class _Supervisor:
                 Reason("supervisor.failed", text, {"detail": f"{type(error).__name__}: {error}"}),
             )
             raise
-        if self._orphaned and code is Exit.STOPPED and reason is not None:
-            params = {**reason.params, "case": "orphaned"}
-            reason = replace(reason, text=f"{_ORPHANED}; {reason.text}", params=params)
+        if code is Exit.STOPPED and reason is not None and (case := self._unasked):
+            reason = replace(
+                reason, text=f"{_UNASKED[case]}; {reason.text}", params={**reason.params, "case": case}
+            )
         self._conclude(code, reason)
         return code
+
+    @property
+    def _unasked(self) -> str:
+        """The case of a stop that nobody asked for; empty for any other."""
+        if self._orphaned:
+            return "orphaned"
+        return "terminated" if self._job is not None and self._heard[:1] == [signal.SIGTERM] else ""
 
     def _prepare(self) -> None:
         self._control.clear()
@@ -117,22 +143,27 @@ class _Supervisor:
             start_time=own.start_time,
             owner=self._owner,
             host=socket.gethostname(),
-            launcher="local",
-            job_id=None,
+            launcher="local" if self._job is None else "slurm",
+            job_id=None if self._job is None else self._job.id,
             argv=sys.orig_argv,
         )
         self._beat()
         write_record(self._run.run_json, record)
 
-    def _train(self, world: int) -> tuple[Exit, Reason | None]:
+    def _ranks(self, config: Config) -> Ranks:
+        if self._job is not None:
+            return StepRanks(self._run, config, self._job)
+        return LocalRanks(self._run, config.launch.world, self._rank_argv)
+
+    def _train(self, config: Config) -> tuple[Exit, Reason | None]:
         """Run the ranks to their end; returns the verdict on them."""
-        offsets = log_offsets(self._run, world)
-        ranks = Ranks(self._run, world)
+        offsets = log_offsets(self._run, config.launch.world)
+        ranks = self._ranks(config)
         try:
             self._listen(ranks)
             if self._state == "stopping":
                 return Exit.STOPPED, Reason("run.stopped_early", "stopped before the training began")
-            ranks.start(self._rank_argv, _rank_environment(world))
+            ranks.start(_rank_environment(config.launch.per_node))
             while ranks.running:
                 time.sleep(_POLL_SECONDS)
                 self._listen(ranks)
@@ -149,6 +180,7 @@ class _Supervisor:
         asked = gone or bool(self._heard) or self._control.stop_requested()
         if asked and self._state != "stopping":
             self._orphaned = gone
+            self._out_of_time = self._heard[:1] == [signal.SIGUSR1] and self._job is not None
             self._state = "stopping"
             self._beat(force=True)
             self._pass_on(ranks)
@@ -197,6 +229,33 @@ class _Supervisor:
             step=self._progress.step,
             total=self._progress.total,
         )
+
+    def _saved(self) -> int:
+        """The newest checkpoint's step; 0 without one."""
+        return CheckpointIndex(self._run.checkpoints_dir).latest() or 0
+
+    def _queue_again(self, config: Config, *, advanced: bool) -> tuple[Exit, Reason] | None:
+        """Have the job start anew, whose time is nearly up; returns how it ends where it cannot, None where it will.
+
+        A job that saved no further step would queue for ever. After `requeue` Slurm ends this process.
+        """
+        assert self._job is not None
+        step = self._saved()
+        if not config.launch.job.requeue:
+            text = f"the job's time was nearly up; step {step} is saved"
+            return Exit.STOPPED, Reason("slurm.time_up", text, {"step": step})
+        if not advanced:
+            text = "the job's time less launch.slurm.grace was up before a step was done: raise launch.slurm.time"
+            return Exit.USAGE, Reason("slurm.no_progress", text, {"step": step})
+        text = f"the job's time was nearly up; step {step} is saved, and the job is queued again"
+        queued = Reason("slurm.requeued", text, {"step": step, "job": self._job.id})
+        write_status(self._run.status_json, replace(self._status("queued"), reason=queued))
+        if not (refusal := self._job.requeue()):
+            return None
+        text = (
+            f"the job's time was nearly up; step {step} is saved, but it could not be queued again: {refusal}"
+        )
+        return Exit.STOPPED, Reason("slurm.not_requeued", text, {"step": step, "detail": refusal})
 
     def _verdict(self, offsets: dict[int, int]) -> tuple[Exit, Reason | None]:
         self._progress.update()

@@ -92,7 +92,7 @@ def run(run: RunDir, events: EventWriter) -> None:
     if asked.export.enabled:
         require_exportable(run, asked)
     processes = Processes()
-    processes.require(asked.launch.devices)
+    processes.require(asked.launch.world)
     with processes.first():
         config = with_computing_type(pinned(asked, run), run, events)
         prepared = prepare_data(run, config, events, control)

@@ -16,7 +16,8 @@ from pydantic_core import PydanticUndefined
 from dpo_tui.text import has, language, t
 from engine.config.explain import field_at, members, section_in
 from engine.config.problems import shown
-from engine.config.schema import RUN_NAME, Config, Section
+from engine.config.schema import RUN_NAME, Config
+from engine.config.section import Section
 from engine.shipped import template_dir
 
 _HEADER = re.compile(r"(?:# )?\[+([a-z_.]+)\]+$")

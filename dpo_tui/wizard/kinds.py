@@ -11,7 +11,8 @@ from pydantic_core import PydanticUndefined
 
 from engine.config.explain import field_at, members, section_in
 from engine.config.problems import KeyPath
-from engine.config.schema import Config, Section
+from engine.config.schema import Config
+from engine.config.section import Section
 from engine.config.toml import parse_value
 
 Name = Literal["choice", "switch", "whole", "number", "text", "list", "table"]
@@ -98,7 +99,7 @@ def shown(value: Any) -> str:
         case list():
             return ", ".join(map(shown, value))
         case dict():
-            return ", ".join(f"{_bare(name)} = {_quoted(item)}" for name, item in value.items())
+            return ", ".join(f"{_bare(name)} = {_written(item)}" for name, item in value.items())
     return str(value)
 
 
@@ -157,6 +158,13 @@ def _list(text: str, words: tuple[str, ...]) -> Any:
 
 def _bare(name: str) -> str:
     return name if name.isascii() and name.replace("-", "_").isidentifier() else _quoted(name)
+
+
+def _written(value: Any) -> str:
+    """A value inside a table, as TOML has it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return _quoted(value) if isinstance(value, str) else shown(value)
 
 
 def _quoted(text: Any) -> str:

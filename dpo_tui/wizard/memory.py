@@ -12,4 +12,4 @@ def foreseen(config: Config, shape: ModelShape | None, machine: Machine) -> Fore
         return None
     if machine.gpus:
         return forecast(config, shape, "cuda", min(gpu.memory for gpu in machine.gpus))
-    return forecast(config, shape, "cpu", machine.memory // config.launch.devices)
+    return forecast(config, shape, "cpu", machine.memory // config.launch.per_node)

@@ -4,11 +4,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from dpo_tui.setting_off import set_off
 from dpo_tui.starting import create, prepare
+from dpo_tui.sweep import prepare_sweep, send
 from dpo_tui.wizard.draft import Draft, FileInTheWay
 from dpo_tui.wizard.naming import config_path, unused
 from engine.exits import EnvironmentUnfitError
-from engine.launch.local import SupervisorCommand, spawn_supervisor
+from engine.launch.local import SupervisorCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,13 @@ def start(draft: Draft, command: SupervisorCommand) -> Started:
     """
     runs_dir = draft.runs_dir
     path = save(draft)
+    if sweep := prepare_sweep(path, runs_dir=runs_dir):
+        send(sweep)
+        return Started(sweep.runs[0].run.root, path)
     prepared = prepare(path, runs_dir=runs_dir)
     create(prepared)
     try:
-        spawn_supervisor(prepared.run, owner=False, command=command)
+        set_off(prepared.run, command)
     except BaseException as error:
         shutil.rmtree(prepared.run.root, ignore_errors=True)  # made a moment ago: Start may be tried again
         if isinstance(error, OSError):

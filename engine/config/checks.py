@@ -2,32 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
 
-from engine.config.problems import KeyPath, Message, shown_text
+from engine.config.conflict import Conflict
+from engine.config.launch_checks import devices, job
+from engine.config.problems import KeyPath, shown_text
 from engine.config.schema import Config, Model, Source
 from engine.shipped import BUILTIN_DATA, BUILTIN_MODELS
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_ONLY = {"subset": "have subsets", "split": "have splits", "streaming": "can be streamed"}
 _REPO_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """`keys` do not go together; the message stands at the first of them."""
-
-    keys: tuple[KeyPath, ...]
-    text: str
-    code: str
-    params: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def message(self) -> Message:
-        """What is said of them."""
-        return Message(self.text, self.code, self.params)
 
 
 def conflicts(config: Config) -> Iterator[Conflict]:
@@ -54,42 +39,6 @@ def lengths(config: Config) -> Iterator[Conflict]:
             f"into one pack; found {pack}",
             "lengths.pack",
             {"least": 2 * data.max_length, "found": pack},
-        )
-
-
-def devices(config: Config) -> Iterator[Conflict]:
-    """Several devices need a strategy that uses them, an offload one that can, and each device a pair."""
-    launch = config.launch
-    several = ("ddp", "zero1", "zero2", "zero3")
-    if launch.strategy == "single" and launch.devices > 1:
-        yield Conflict(
-            (("launch", "strategy"), ("launch", "devices")),
-            f"'single' is for one device, and devices is {launch.devices}; leave it out, or choose one of "
-            f"{', '.join(several)}",
-            "devices.single",
-            {"devices": launch.devices},
-        )
-    if launch.offload != "none" and launch.strategy in ("single", "ddp"):
-        yield Conflict(
-            (("launch", "offload"), ("launch", "strategy")),
-            f"only works with zero1, zero2 or zero3, and strategy is '{launch.strategy}'",
-            "devices.offload",
-            {"strategy": launch.strategy},
-        )
-    if launch.offload == "all" and launch.strategy in ("zero1", "zero2"):
-        yield Conflict(
-            (("launch", "offload"), ("launch", "strategy")),
-            f"'all' offloads weights, which only zero3 divides, and strategy is '{launch.strategy}'; set it to "
-            "'optimizer'",
-            "devices.offload_all",
-            {"strategy": launch.strategy},
-        )
-    if config.train.pairs_per_step < launch.devices:
-        yield Conflict(
-            (("train", "pairs_per_step"), ("launch", "devices")),
-            f"must be at least {launch.devices}, a pair for each device; found {config.train.pairs_per_step}",
-            "devices.pairs",
-            {"devices": launch.devices, "found": config.train.pairs_per_step},
         )
 
 
@@ -255,6 +204,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     adapters,
     lengths,
     devices,
+    job,
     data_origin,
     objective,
     evaluation,

@@ -11,7 +11,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from engine.config.problems import MOST_SHOWN, Fault, KeyPath, Message, found, shown
-from engine.config.schema import RUN_NAME, Config, Section
+from engine.config.schema import RUN_NAME, Config
+from engine.config.section import Section
+from engine.config.slurm import PATTERNS as SLURM_PATTERNS
 
 _OTHER_NAMES = {
     "lr": "learning_rate",
@@ -35,6 +37,12 @@ _OTHER_NAMES = {
     "target_modules": "targets",
 }
 """What other trainers call our keys."""
+
+PATTERNS = {
+    RUN_NAME: "expected letters, digits, '.', '_' and '-', at most 64, the first a letter or digit",
+    **SLURM_PATTERNS,
+}
+"""What each pattern of the schema allows, in words."""
 
 
 def faults(error: ValidationError) -> Iterator[Fault]:
@@ -110,11 +118,7 @@ LIMITS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "finite_number": lambda _: "expected a finite number",
     "string_too_short": lambda _: "must not be empty",
     "string_too_long": lambda limits: f"must have at most {limits['max_length']} characters",
-    "string_pattern_mismatch": lambda limits: (
-        "expected letters, digits, '.', '_' and '-', at most 64, the first a letter or digit"
-        if limits["pattern"] == RUN_NAME
-        else f"must match {limits['pattern']}"
-    ),
+    "string_pattern_mismatch": lambda limits: PATTERNS[limits["pattern"]],
 }
 
 

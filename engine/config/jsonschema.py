@@ -6,7 +6,8 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from engine.config.schema import Config, Section
+from engine.config.schema import Config
+from engine.config.section import Section
 
 _TITLE = "dpo-tui config"
 

@@ -10,6 +10,7 @@ from engine.exits import UnusableError
 
 if TYPE_CHECKING:
     from engine.config.schema import Config
+    from engine.config.slurm import Slurm
 
 
 def local_inputs(config: "Config") -> Iterator[tuple[KeyPath, str]]:
@@ -23,6 +24,8 @@ def local_inputs(config: "Config") -> Iterator[tuple[KeyPath, str]]:
         yield ("data", "chat_template"), absolute(config.data.chat_template)
     if config.launch.deepspeed is not None:
         yield ("launch", "deepspeed"), absolute(config.launch.deepspeed)
+    if config.launch.slurm is not None and config.launch.slurm.setup is not None:
+        yield ("launch", "slurm", "setup"), absolute(config.launch.slurm.setup)
 
 
 def local_paths(config: "Config") -> Iterator[tuple[KeyPath, str]]:
@@ -30,6 +33,15 @@ def local_paths(config: "Config") -> Iterator[tuple[KeyPath, str]]:
     yield from local_inputs(config)
     if config.export.to is not None:
         yield ("export", "to"), absolute(config.export.to)
+    if config.launch.slurm is not None:
+        yield from _job_paths(config.launch.slurm)
+
+
+def _job_paths(job: "Slurm") -> Iterator[tuple[KeyPath, str]]:
+    if job.cache is not None:
+        yield ("launch", "slurm", "cache"), absolute(job.cache)
+    for index, folder in enumerate(job.container_mounts or ()):
+        yield ("launch", "slurm", "container_mounts", index), absolute(folder)
 
 
 def absolute(path: str) -> str:

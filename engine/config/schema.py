@@ -6,17 +6,12 @@ the wizard's help line. A key is here only if it works. Checks that look at two 
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
+
+from engine.config.section import Section, Text
+from engine.config.slurm import Slurm
 
 RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-
-
-class Section(BaseModel):
-    """A table of the TOML file: unknown keys, wrong types and non-finite numbers are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Run(Section):
@@ -209,8 +204,15 @@ class Train(Section):
 class Launch(Section):
     """What starts the training processes."""
 
-    launcher: Literal["local"] = Field("local", description="This machine.")
-    devices: int = Field(1, ge=1, le=1024, description="Training processes on a machine, one a device.")
+    launcher: Literal["local", "slurm"] = Field(
+        "local", description="This machine, or a job on a Slurm cluster that [launch.slurm] describes."
+    )
+    devices: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Training processes on this machine, one a device; for launcher = local.",
+    )
     strategy: Literal["auto", "single", "ddp", "zero1", "zero2", "zero3"] = Field(
         "auto",
         description="What the devices divide: nothing (ddp), the optimizer (zero1), gradients as well (zero2), weights "
@@ -223,6 +225,24 @@ class Launch(Section):
     deepspeed: Text | None = Field(
         None, description="JSON file with more keys for DeepSpeed; what the config says itself must agree."
     )
+    slurm: Slurm | None = Field(
+        None, description="The job that launcher = slurm sends to the cluster; absent: one node, its CPUs."
+    )
+
+    @property
+    def job(self) -> Slurm:
+        """The job's table, with what it leaves out."""
+        return self.slurm or Slurm()
+
+    @property
+    def per_node(self) -> int:
+        """Training processes on each machine."""
+        return self.devices if self.launcher == "local" else max(1, self.job.gpus_per_node)
+
+    @property
+    def world(self) -> int:
+        """Training processes in all."""
+        return self.per_node if self.launcher == "local" else self.job.nodes * self.per_node
 
 
 class Export(Section):

@@ -39,6 +39,11 @@ def token_lines(text: str) -> Iterator[int]:
             yield number
 
 
+def holds_token(text: str) -> bool:
+    """Whether a Hugging Face token is in `text`."""
+    return _TOKEN.search(text) is not None
+
+
 def masked(text: str) -> str:
     """`text` with every token in it unreadable."""
     return _TOKEN.sub("hf_***", text)

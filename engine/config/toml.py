@@ -168,6 +168,11 @@ def parse_value(text: str) -> Any:
     return parsed["value"] if len(parsed) == 1 else text
 
 
+def written(value: str | int | float | bool) -> str:
+    """A value as TOML has it: what `parse_value` reads back."""
+    return str(tomlkit.item(value).as_string())
+
+
 def _step(container: Any, part: str, above: list[str]) -> str | int:
     """`part` as the key or index it is in `container`."""
     place = ".".join(above)

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from engine.process import reap_strays
 from engine.rundir.files import writing
@@ -23,19 +24,45 @@ class RankExit:
     code: int
 
 
-class Ranks:
-    """The ranks of a run, each in a process group of its own, so that what it started ends with it."""
+class Ranks(Protocol):
+    """The training processes of a run, as its supervisor sees them."""
 
-    def __init__(self, run: RunDir, world: int) -> None:
+    @property
+    def running(self) -> int:
+        """How many have not ended, or whose end was not told yet."""
+        ...
+
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Start all of them. Raises OSError, with those already started still running."""
+        ...
+
+    def ended(self) -> list[RankExit]:
+        """Those that ended since the last call, what decides first."""
+        ...
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to every rank that runs."""
+        ...
+
+    def reap_strays(self) -> None:
+        """Collect what ended and is no rank."""
+        ...
+
+
+class LocalRanks:
+    """The ranks of this machine, each in a process group of its own, so that what it started ends with it."""
+
+    def __init__(self, run: RunDir, world: int, command: RankCommand) -> None:
         self._run = run
         self._world = world
+        self._command = command
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
-    def start(self, command: RankCommand, environment: Mapping[str, str]) -> None:
+    def start(self, environment: Mapping[str, str]) -> None:
         """Start all of them. Raises OSError, with those already started still running."""
         port = free_port() if self._world > 1 else 0
         for rank in range(self._world):
-            argv, extra = command(self._run, rank, self._world, port)
+            argv, extra = self._command(self._run, rank, self._world, port)
             self._running[rank] = self._spawn(rank, argv, {**environment, **extra})
 
     def ended(self) -> list[RankExit]:

@@ -31,7 +31,7 @@ def choose_strategy(config: Config, setup: Setup | None, pairs: Pairs, room: int
     if launch.offload != "none":
         stage: Strategy = "zero3" if launch.offload == "all" else "zero2"
         return StrategyChoice(stage, f'launch.offload = "{launch.offload}" needs it')
-    if launch.devices == 1:
+    if launch.world == 1:
         return ALONE
     if setup is None:
         return StrategyChoice("ddp", "the model's sizes are not known")

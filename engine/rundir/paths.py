@@ -56,6 +56,16 @@ class RunDir:
         return self.root / "events.jsonl"
 
     @property
+    def job_json(self) -> Path:
+        """The job that was last sent to a cluster for it: `JobRecord`."""
+        return self.root / "job.json"
+
+    @property
+    def job_script(self) -> Path:
+        """What that job runs."""
+        return self.root / "job.sbatch"
+
+    @property
     def train_log(self) -> Path:
         """Stdout and stderr of the supervisor and of rank 0."""
         return self.root / "train.log"
@@ -94,6 +104,10 @@ class RunDir:
     def lock(self) -> Path:
         """Held by the supervisor as long as it lives: see `RunLock`."""
         return self.root / "lock"
+
+    def rank_exit(self, rank: int) -> Path:
+        """How a rank of a job ended, which its supervisor on another machine cannot see."""
+        return self.ranks_dir / f"rank-{rank}.exit"
 
     def rank_log(self, rank: int) -> Path:
         """Stdout and stderr of one rank; rank 0 shares `train_log` with the supervisor."""

@@ -57,13 +57,13 @@ class Command:
 
 
 class RanksHere:
-    """In place of `Ranks`: the one rank trains here and has ended when `start` returns."""
+    """In place of `LocalRanks`: the one rank trains here and has ended when `start` returns."""
 
-    def __init__(self, run: RunDir, _world: int) -> None:
+    def __init__(self, run: RunDir, _world: int, _command: RankCommand) -> None:
         self._run = run
         self._exits: list[RankExit] = []
 
-    def start(self, _command: RankCommand, _environment: Mapping[str, str]) -> None:
+    def start(self, _environment: Mapping[str, str]) -> None:
         try:
             code = train.main(self._run.root)
         except EngineError as error:  # as `python -m engine rank` ends
@@ -109,7 +109,7 @@ def stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("dpo_tui.cli.become_engine", become_engine)
     monkeypatch.setattr("dpo_tui.headless.spawn_supervisor", SupervisorHere)
-    monkeypatch.setattr("engine.supervise.Ranks", RanksHere)
+    monkeypatch.setattr("engine.supervise.LocalRanks", RanksHere)
     monkeypatch.setattr("engine.supervise._POLL_SECONDS", 0.0)
 
 

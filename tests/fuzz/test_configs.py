@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config.load import load_config, resolved_toml
-from engine.config.schema import Config, Section
+from engine.config.schema import Config
+from engine.config.section import Section
 from engine.shipped import template_dir
 from tests.fuzz.cases import case, fuzzed
 

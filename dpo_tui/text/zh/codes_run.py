@@ -5,6 +5,8 @@ TEXTS: dict[str, str] = {
     "code.run.stopped": "已按要求停止",
     "code.run.stopped.saved": "已按要求在第 {step} 步（共 {total} 步）之后停止；检查点已保存",
     "code.run.stopped.orphaned": "启动这次运行的终端或作业已经不在；运行已停止，已完成的步都有检查点",
+    "code.run.stopped.terminated": "Slurm 结束了作业（scancel 或节点失效）；已完成的步都有检查点",
+    "code.run.stopped_early.terminated": "Slurm 在训练开始之前结束了作业（scancel 或节点失效）",
     "code.run.stopped_early": "在训练开始之前已停止",
     "code.run.stopped_early.orphaned": "启动这次运行的终端或作业已经不在；在训练开始之前已停止",
     "code.run.killed": "已按要求强制终止；可以从最后一个检查点继续",

@@ -33,13 +33,21 @@ TEXTS: dict[str, str] = {
         "至少应为 {least}，即 data.max_length 的两倍，最长的偏好对才装得进一个包；当前为 {found}"
     ),
     "fault.devices.single": (
-        "'single' 只用于一个设备，而 devices 为 {devices}；请去掉它，或选择 ddp、zero1、zero2、zero3 之一"
+        "'single' 只用于一个设备，而这里有 {devices} 个；请去掉它，或选择 ddp、zero1、zero2、zero3 之一"
     ),
     "fault.devices.offload": "只能与 zero1、zero2 或 zero3 一起使用，而 strategy 为 '{strategy}'",
     "fault.devices.offload_all": (
         "'all' 会卸载权重，而只有 zero3 切分权重，strategy 却为 '{strategy}'；请设为 'optimizer'"
     ),
     "fault.devices.pairs": "至少应为 {devices}，每个设备一个偏好对；当前为 {found}",
+    "fault.job.devices": (
+        "数的是这台机器的设备；Slurm 作业的是 launch.slurm.nodes 乘以 gpus_per_node。请去掉它"
+    ),
+    "fault.job.gpu_type": "gpus_per_node 为 0 时没有 GPU 型号可言；请写明个数，或去掉它",
+    "fault.job.array_local": "只能与 launcher = 'slurm' 一起使用",
+    "fault.job.grace": "必须小于 launch.slurm.time 的 {limit} 秒，否则作业一开始就会停；当前为 {found}",
+    "fault.job.no_values": "没有取值：请写成列表，例如 [0.05, 0.1]",
+    "fault.job.unknown_key": "{found} 不是参数扫描可以改变的键：请写 'objective.beta' 这样的键",
     "fault.objective.smoothing": "只能与 loss = 'sigmoid' 一起使用，而 loss 为 '{loss}'；请去掉它或设为 0",
     "fault.source.hub_only": "只用于 Hub 上的数据集；请去掉",
     "fault.source.hub_only.subset": "只有 Hub 上的数据集才有子集；请去掉",
