@@ -258,9 +258,9 @@ def stop(
     wait: Annotated[bool, typer.Option("--wait", help="Return when the run has ended.")] = False,
 ) -> None:
     """Ask a run to save a checkpoint and stop."""
-    from dpo_tui.runs import stop as ask_to_stop
+    from dpo_tui.stopping import stop as stop_run
 
-    raise typer.Exit(ask_to_stop(_find(run, runs_dir or context.obj), wait=wait))
+    raise typer.Exit(stop_run(_find(run, runs_dir or context.obj), wait=wait))
 
 
 @app.command()

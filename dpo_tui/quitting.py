@@ -11,9 +11,9 @@ from textual.app import App
 from textual.screen import ModalScreen
 
 from dpo_tui.leaving import Farewell, Unsaved, attach_command, live_among
+from dpo_tui.stopping import ask_to_stop
 from dpo_tui.text.explain import error_text
 from engine.exits import EngineError
-from engine.rundir.control import Control
 from engine.rundir.paths import RunDir
 from engine.sanitize import visible
 
@@ -81,7 +81,7 @@ class QuitPolicy(App[int]):
         live = live_among([*self._watched(), *self.started])
         try:
             for root in live if how == "stop" else ():
-                Control(RunDir(root).control_dir).request_stop()
+                ask_to_stop(RunDir(root))
         except EngineError as error:
             self.notify(visible(error_text(error)), severity="error", markup=False)
             return

@@ -20,10 +20,8 @@ from dpo_tui.job_state import PATIENCE_SECONDS, standing_of_job
 from dpo_tui.text import t
 from dpo_tui.text.explain import explain
 from engine.config.local import absolute
-from engine.exits import EnvironmentUnfitError, Exit, UsageError
-from engine.launch.slurm.queue import QUEUE, cancel
+from engine.exits import Exit, UsageError
 from engine.rundir.checkpoints import CheckpointIndex
-from engine.rundir.control import Control
 from engine.rundir.job import JobRecord, read_job
 from engine.rundir.lock import is_locked
 from engine.rundir.paths import RunDir
@@ -72,7 +70,7 @@ def run_dirs(runs_dir: Path) -> list[Path]:
     except OSError as error:
         text = f"{runs_dir}: {error.strerror}: --runs names another directory"
         raise UsageError("runs.unreadable", text, runs_dir=str(runs_dir), detail=error.strerror) from error
-    return sorted(roots, key=lambda root: (-_last_heard(RunDir(root)), root.name))
+    return sorted(roots, key=lambda root: (-last_heard(RunDir(root)), root.name))
 
 
 def is_live(run: RunDir) -> bool:
@@ -110,7 +108,7 @@ def effective_state(run: RunDir, patience: float = PATIENCE_SECONDS) -> Status:
     if status is not None and status.final:
         return status
     if status is None:
-        young = time.time() - _last_heard(run) < _START_SECONDS
+        young = time.time() - last_heard(run) < _START_SECONDS
         if young or is_live(run):
             return Status(state="queued")
         return _lost(
@@ -182,46 +180,12 @@ def show(runs_dir: Path | None, *, json: bool) -> Exit:
     return Exit.DONE
 
 
-def stop(run: Path, *, wait: bool) -> Exit:
-    """Ask a run for a checkpoint and its end; with `wait`, until it has ended. 1 if it ended by failing."""
-    directory = RunDir(run)
-    status = effective_state(directory)
-    if status.final:
-        talk(t("command.not_running", name=directory.name, state=state_word(status.state)))
-        return Exit.DONE
-    Control(directory.control_dir).request_stop()
-    _take_from_queue(directory)
-    if not wait:
-        talk(t("command.will_stop", name=directory.name))
-        return Exit.DONE
-    while not (status := effective_state(directory)).final:
-        time.sleep(_POLL_SECONDS)
-    talk(standing(directory, status.state, reason_text(status)))
-    return Exit.TRAINING_FAILED if status.state == "failed" else Exit.DONE
-
-
-def _take_from_queue(run: RunDir) -> None:
-    """Cancel a job that has not begun, or whose supervisor is silent: nobody is there who would stop by itself."""
-    job = current_job(run)
-    state = QUEUE.state(job, PATIENCE_SECONDS) if job is not None else None
-    if job is None or state is None or not state.live:
-        return
-    silent = time.time() - _last_heard(run) > _SILENCE_SECONDS
-    if (state.waits or silent) and (refusal := cancel(job)):
-        raise EnvironmentUnfitError(
-            "slurm.not_cancelled",
-            f"job {job.id} could not be cancelled: {refusal}",
-            job=job.id,
-            detail=refusal,
-        )
-
-
 def _lost(run: RunDir, status: Status, code: str, text: str, **params: Any) -> Status:
     reason = Reason(code, text, {"command": resume_command(run), **params})
     return replace(status, state="failed", exit_code=int(Exit.TRAINING_FAILED), reason=reason)
 
 
-def _last_heard(run: RunDir) -> float:
+def last_heard(run: RunDir) -> float:
     """Unix time of the last sign of life: a heartbeat, else when the run was made."""
     status = read_status(run.status_json)
     if status is not None and status.heartbeat:
@@ -240,7 +204,7 @@ def _row(run: RunDir, status: Status) -> tuple[str, ...]:
     step = status.step or CheckpointIndex(run.checkpoints_dir).latest() or 0
     steps = f"{step}/{status.total}" if status.total is not None else str(step or "-")
     reason = next(iter(reason_text(status).splitlines()), "")
-    heard = _ago(time.time() - _last_heard(run))
+    heard = _ago(time.time() - last_heard(run))
     return one_line(run.name), _doing_word(run, status), steps, heard, one_line(reason)
 
 

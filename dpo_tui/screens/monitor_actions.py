@@ -13,6 +13,7 @@ from dpo_tui.resuming import has_checkpoint, needs_confirmation, resumable, resu
 from dpo_tui.run_story import RunStory
 from dpo_tui.screens.base import DpoScreen
 from dpo_tui.screens.config import ConfigScreen
+from dpo_tui.stopping import ask_to_stop
 from dpo_tui.text import t
 from dpo_tui.text.explain import error_text
 from dpo_tui.widgets.chart_grid import CHART_KEYS, ChartGrid
@@ -141,7 +142,7 @@ class MonitorActions(DpoScreen):
         if not confirmed:
             return
         try:
-            Control(self.run_dir.control_dir).request_stop()
+            ask_to_stop(self.run_dir)
         except EngineError as error:
             self._refuse(error_text(error))
 

@@ -15,13 +15,13 @@ from dpo_tui.deleting import Doomed, delete, doomed
 from dpo_tui.resuming import needs_confirmation, resume
 from dpo_tui.run_list import RunRow
 from dpo_tui.screens.base import DpoScreen
+from dpo_tui.stopping import ask_to_stop
 from dpo_tui.text import t
 from dpo_tui.text.explain import error_text
 from dpo_tui.widgets.confirm import Confirm, ask_if_gone
 from dpo_tui.widgets.plain import plain, plain_line
 from dpo_tui.widgets.run_detail import short_path
 from engine.exits import EngineError
-from engine.rundir.control import Control
 from engine.rundir.paths import RunDir
 
 
@@ -93,7 +93,7 @@ class RunActions(DpoScreen):
     def _stop(self, root: Path, sure: bool | None) -> None:
         def request() -> RunActions.Said:
             run = RunDir(root)
-            Control(run.control_dir).request_stop()
+            ask_to_stop(run)
             return self.Said(t("home.stopping", name=run.name))
 
         if sure:

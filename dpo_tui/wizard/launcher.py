@@ -16,6 +16,7 @@ from dpo_tui import quantities
 from dpo_tui.text import t
 from dpo_tui.widgets.field import Field
 from dpo_tui.wizard import machine
+from dpo_tui.wizard.cluster import Partitions, ScriptView, taken
 from dpo_tui.wizard.draft import Draft
 from dpo_tui.wizard.kinds import leaf_keys
 from dpo_tui.wizard.machine import Machine
@@ -34,7 +35,18 @@ class Launcher:
     summary: Callable[[Draft], str]
 
 
-LAUNCHERS: dict[str, Launcher] = {"local": Launcher("local", (), lambda _: t("wizard.launcher.local"))}
+def _job_in_words(draft: Draft) -> str:
+    config = draft.config()
+    if config is None:
+        return "Slurm"
+    job = config.launch.job
+    return f"Slurm  {job.nodes} × {config.launch.per_node}" + (f"  {job.partition}" if job.partition else "")
+
+
+LAUNCHERS: dict[str, Launcher] = {
+    "local": Launcher("local", (), lambda _: t("wizard.launcher.local")),
+    "slurm": Launcher("slurm", ("launch.slurm",), _job_in_words),
+}
 """One entry for each word that launch.launcher allows."""
 
 
@@ -62,8 +74,12 @@ class LauncherStep(Step):
             yield Field(key, self.draft)
         for launcher in LAUNCHERS.values():
             with Vertical(classes="of-launcher", name=launcher.name):
+                if launcher.name == "slurm":
+                    yield Partitions()
                 for key in (key for table in launcher.tables for key in leaf_keys().get(table, ())):
                     yield Field(key, self.draft)
+                if launcher.name == "slurm":
+                    yield ScriptView()
         yield Static(t("wizard.launcher.run"), classes="heading", markup=False)
         for key in ("run.name", "run.dir"):
             yield Field(key, self.draft)
@@ -89,8 +105,22 @@ class LauncherStep(Step):
     def refresh_from_draft(self) -> None:
         """Only the chosen launcher's own fields are there."""
         super().refresh_from_draft()
+        launcher = self.draft.get("launch.launcher")
         for box in self.query(".of-launcher"):
-            box.display = box.name == self.draft.get("launch.launcher")
+            box.display = box.name == launcher
+        for field in self.query(Field):
+            if field.key == "launch.devices":  # a job counts its devices itself
+                field.display = launcher != "slurm"
+        if launcher == "slurm":
+            self.query_one(Partitions).look()
+            self.query_one(ScriptView).show(self.draft)
+
+    @on(Partitions.Taken)
+    def _take(self, event: Partitions.Taken) -> None:
+        event.stop()
+        taken(self.draft, event.partition)
+        self.refresh_from_draft()
+        self.post_message(self.Changed(self))
 
     @work(thread=True, exclusive=True, group="machine", exit_on_error=False)
     def _look(self) -> None:

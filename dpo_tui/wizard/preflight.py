@@ -22,9 +22,11 @@ from dpo_tui.wizard.naming import free_name, near
 from engine.config.local import local_inputs
 from engine.config.problems import dotted
 from engine.config.schema import Config
-from engine.exits import CannotWriteError
+from engine.exits import CannotWriteError, EngineError
 from engine.forecast import Forecast
+from engine.launch.slurm.submit import try_submission
 from engine.rundir.files import free_bytes, writing
+from engine.rundir.paths import RunDir
 from engine.shape import ModelShape
 from engine.shipped import BUILTIN_PACKAGES
 
@@ -66,6 +68,8 @@ class Facts:
     parameters: int | None = None
     forecast: Forecast | None = None
     """Of the memory, where it can be told."""
+    cluster: tuple[str, Verdict] = ("", "ok")
+    """What the cluster says to the job, tried without sending it."""
     installed: bool = True
     logged_in: bool = True
     offline: bool = False
@@ -90,11 +94,20 @@ def gather(
         free=free_bytes(root.parent),
         parameters=parameters,
         forecast=foreseen(config, shape, machine),
+        cluster=_tried(config, root) if config.launch.launcher == "slurm" else ("", "ok"),
         installed=config.model.source != "builtin" or _installed(config.model.id),
         logged_in=config.export.push is None or _logged_in(),
         offline=offline,
         cached=_cached() if hub and offline else frozenset(),
     )
+
+
+def _tried(config: Config, root: Path) -> tuple[str, Verdict]:
+    """The job as sbatch judges it now."""
+    try:
+        return try_submission(config, [RunDir(root)]), "ok"
+    except EngineError as error:
+        return error_text(error), "bad"
 
 
 def checks(config: Config, facts: Facts) -> list[Check]:
@@ -138,7 +151,9 @@ def data(config: Config, facts: Facts) -> Iterator[Check]:
 
 def devices(config: Config, facts: Facts) -> Iterator[Check]:
     """A process trains on a GPU of its own; without any GPU they all share the cores."""
-    if config.launch.launcher != "local":
+    if config.launch.launcher == "slurm":
+        said, verdict = facts.cluster
+        yield Check("cluster", verdict, {"said": said}, at="launch.slurm.partition")
         return
     asked, found = config.launch.devices, len(facts.machine.gpus)
     params = {"asked": asked, "found": found, "cores": facts.machine.cores}

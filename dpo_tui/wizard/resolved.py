@@ -1,6 +1,7 @@
 """What a config comes to, in eight lines."""
 
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
 from dpo_tui.text import t
@@ -27,12 +28,25 @@ def _lines(config: Config, root: Path) -> Iterator[Line]:
     yield "loss", _loss(config)
     yield "steps", _steps(config)
     yield "rate", _rate(config)
-    yield "where", t("wizard.review.where_text", devices=config.launch.devices)
+    yield "where", _where(config)
     yield (
         "run",
         t("wizard.review.run_text", root=near(root), every=config.train.save_every, keep=config.train.keep),
     )
     yield "export", _export(config)
+
+
+def _where(config: Config) -> str:
+    launch = config.launch
+    if launch.launcher == "local":
+        return t("wizard.review.where_text", devices=launch.devices)
+    job = launch.job
+    sweep = prod(map(len, (job.array or {}).values()))
+    return _joined(
+        t("wizard.review.where_slurm", nodes=job.nodes, processes=launch.per_node),
+        *([job.partition] if job.partition else []),
+        *([t("wizard.review.where_sweep", count=sweep)] if job.array else []),
+    )
 
 
 def _model(config: Config) -> str:

@@ -223,7 +223,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Calls:
         "dpo_tui.headless.launch",
         "dpo_tui.headless.attach",
         "dpo_tui.runs.show",
-        "dpo_tui.runs.stop",
+        "dpo_tui.stopping.stop",
     ):
         monkeypatch.setattr(name, record)
     monkeypatch.setattr("dpo_tui.runs.find", lambda run, runs_dir: (runs_dir or Path("runs")) / run)

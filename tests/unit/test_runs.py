@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from dpo_tui.runs import effective_state, find, is_live, show, stop
+from dpo_tui.runs import effective_state, find, is_live, show
+from dpo_tui.stopping import stop
 from engine.exits import Exit, UsageError
 from engine.launch.local import spawn_supervisor
 from engine.process import ProcessId

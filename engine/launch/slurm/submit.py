@@ -18,6 +18,7 @@ from engine.rundir.job import write_job
 from engine.rundir.paths import RunDir
 
 _TIMEOUT = 120.0
+_LOOK_TIMEOUT = 20.0
 _SECRET = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY", re.IGNORECASE
 )
@@ -50,7 +51,7 @@ def try_submission(config: Config, runs: Sequence[RunDir]) -> str:
     with tempfile.TemporaryDirectory(prefix="dpo-tui-") as folder:
         at = Path(folder) / "job.sbatch"
         at.write_text(job_script(config, runs, at), encoding="utf-8")
-        return _sbatch(["--test-only", *_options(config, runs, at)], os.environ).strip()
+        return _sbatch(["--test-only", *_options(config, runs, at)], os.environ, _LOOK_TIMEOUT).strip()
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
@@ -71,9 +72,9 @@ def _options(config: Config, runs: Sequence[RunDir], at: Path) -> list[str]:
     ]
 
 
-def _sbatch(words: Sequence[str], environment: Mapping[str, str]) -> str:
+def _sbatch(words: Sequence[str], environment: Mapping[str, str], patience: float = _TIMEOUT) -> str:
     try:
-        answer = call(["sbatch", *words], _TIMEOUT, without_secrets(environment))
+        answer = call(["sbatch", *words], patience, without_secrets(environment))
     except FileNotFoundError as error:
         text = (
             "there is no sbatch here, and launch.launcher is 'slurm': run this on a login node of the cluster, "
