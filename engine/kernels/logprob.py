@@ -10,7 +10,7 @@ backward pass finds, with G = 2 N H V the operations of one product:
 
 * frozen head: the forward pass forms u = dz/dg W, the gradient for g = 1; backward is g u. 2 G, and N H numbers kept
 * kept: the logits stay, in the computing type, and become their own gradient. 3 G, and N V numbers kept
-* recomputed: where they do not fit the budget, tile by tile once more. 4 G, and N numbers kept
+* recomputed: where they do not fit the budget, once more, some of the vocabulary at a time. 4 G, and N numbers kept
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from engine.kernels.fold import AS_THEY_ARE, EAGER, Fold, Folded, LogitShape, wi
 from engine.memory import LOGITS_BUDGET, TILE_BYTES
 
 LEAST_ROWS = 64
+LEAST_COLUMNS = 512
 """A thinner product wastes the cores."""
 
 
@@ -135,44 +136,68 @@ class _Trained(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         hidden, weight, bias, targets, lse, kept = ctx.saved_tensors
-        options: HeadOptions = ctx.options
-        need_hidden, need_weight, need_bias = ctx.needs_input_grad[:3]
-        sums = _Gradients(hidden, weight, bias, need_hidden, need_weight and kept is None, need_bias)
-        for part in _tiles_of(hidden, weight):
-            logits = kept[part] if kept is not None else project(hidden[part], weight, bias)
-            options.fold.slope_(logits, lse[part], targets[part], grads[0][part], options.shape)
-            sums.add(part, logits)
-        if need_weight and kept is not None:  # one product, one rounding
-            sums.weight = kept.t() @ hidden
-        return sums.hidden, _like(sums.weight, weight), _like(sums.bias, bias), None, None
+        back = _from_kept if kept is not None else _recomputed
+        needs: tuple[bool, bool, bool] = ctx.needs_input_grad[:3]
+        return *back(hidden, weight, bias, targets, lse, kept, grads[0], ctx.options, needs), None, None
 
 
-class _Gradients:
-    """Gradients of the head's inputs, summed over tiles; those of weight and bias wide."""
+Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
+"""Of hidden states, weight and bias, each in its own type; None where not needed."""
 
-    def __init__(
-        self,
-        hidden: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        need_hidden: bool,
-        need_weight: bool,
-        need_bias: bool,
-    ) -> None:
-        dtype = wide(hidden.dtype)
-        self._inputs, self._head = hidden, weight
-        self.hidden = torch.empty_like(hidden) if need_hidden else None
-        self.weight = torch.zeros_like(weight, dtype=dtype) if need_weight else None
-        self.bias = torch.zeros_like(bias, dtype=dtype) if need_bias and bias is not None else None
 
-    def add(self, part: slice, slope: Tensor) -> None:
-        """Take in the gradient `slope` [n, V] of a tile's logits."""
-        if self.hidden is not None:
-            torch.mm(slope, self._head, out=self.hidden[part])
-        if self.bias is not None:
-            self.bias += slope.sum(0, dtype=self.bias.dtype)
-        if self.weight is not None:
-            self.weight += slope.t() @ self._inputs[part]
+def _from_kept(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    lse: Tensor,
+    kept: Tensor,
+    upstream: Tensor,
+    options: HeadOptions,
+    needs: tuple[bool, bool, bool],
+) -> Gradients:
+    """The kept logits turned into their own gradient; then two products."""
+    for part in _tiles_of(hidden, weight):
+        options.fold.slope_(kept[part], lse[part], targets[part], upstream[part], options.shape)
+    return (
+        kept @ weight if needs[0] else None,
+        kept.t() @ hidden if needs[1] else None,
+        _column_sums(kept, bias) if needs[2] else None,
+    )
+
+
+def _recomputed(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    lse: Tensor,
+    kept: None,  # noqa: ARG001  (the other way has them)
+    upstream: Tensor,
+    options: HeadOptions,
+    needs: tuple[bool, bool, bool],
+) -> Gradients:
+    """Some of the vocabulary at a time, for all rows: each part of the weight's gradient is one product, rounded once.
+
+    Rows at a time would add up gradients of the whole weight in fp32: three times as long, and as large as its weights.
+    """
+    into = torch.zeros_like(hidden, dtype=wide(hidden.dtype)) if needs[0] else None
+    of_weight = torch.empty_like(weight) if needs[1] else None
+    of_bias = torch.empty_like(bias) if needs[2] and bias is not None else None
+    for part in _columns_of(hidden, weight):
+        logits = project(hidden, weight[part], None if bias is None else bias[part])
+        options.fold.slope_(logits, lse, targets - part.start, upstream, options.shape)
+        if into is not None:
+            into += logits @ weight[part]
+        if of_weight is not None:
+            torch.mm(logits.t(), hidden, out=of_weight[part])
+        if of_bias is not None and bias is not None:
+            of_bias[part] = logits.sum(0, dtype=wide(logits.dtype))
+    return None if into is None else into.to(hidden.dtype), of_weight, of_bias
+
+
+def _column_sums(slopes: Tensor, bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else slopes.sum(0, dtype=wide(slopes.dtype)).to(bias.dtype)
 
 
 class _Frozen(torch.autograd.Function):
@@ -213,9 +238,12 @@ def project(hidden: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor | N
     return logits if bias is None else logits.add_(bias)
 
 
+def _columns_of(hidden: Tensor, weight: Tensor) -> list[slice]:
+    """Parts of the vocabulary whose logits, of all rows, fit a tile; never under `LEAST_COLUMNS` but for the last."""
+    tile = TILE_BYTES["cpu" if hidden.device.type == "cpu" else "cuda"]
+    size = max(LEAST_COLUMNS, tile // max(1, hidden.element_size() * hidden.shape[0]))
+    return [slice(start, min(start + size, len(weight))) for start in range(0, len(weight), size)]
+
+
 def _tiles_of(hidden: Tensor, weight: Tensor) -> list[slice]:
     return tiles(hidden.shape[0], weight.shape[0], hidden.element_size(), hidden.device.type)
-
-
-def _like(grad: Tensor | None, parameter: Tensor | None) -> Tensor | None:
-    return None if grad is None or parameter is None else grad.to(parameter.dtype)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.kernels import logprob
 from engine.kernels.fold import EagerFold, LogitShape
 from engine.kernels.logprob import HeadOptions, eager_logprob, fused_logprob, tiles
 from engine.memory import TILE_BYTES
@@ -18,8 +19,9 @@ UNIT = 2.0**-8
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several tiles even of a small head, the last not full."""
+    """Several tiles even of a small head, of its rows and of its vocabulary, the last not full."""
     monkeypatch.setitem(TILE_BYTES, "cpu", 1)
+    monkeypatch.setattr(logprob, "LEAST_COLUMNS", 48)
 
 
 def relative(mine: Tensor, theirs: Tensor) -> float:

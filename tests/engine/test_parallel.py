@@ -169,6 +169,17 @@ def test_what_stops_the_first_process_stops_the_other(tmp_path: Path, model: Pat
     assert "the first process did not get this far" in said
 
 
+@pytest.mark.parametrize("way", ["zero2", "zero3"])
+def test_gradients_that_are_not_finite_end_the_run_with_the_step_before(
+    way: str, together: dict[str, RunDir], model: Path, pairs: Path, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path, "poisoned", model, pairs, *COMMON, *overrides(way))
+    codes, said = tried_together([run], poisoned=5)
+    assert codes == [Exit.NON_FINITE] * 2, said
+    for name, weight in weights(together[way], 4).items():
+        assert torch.equal(weights(run, 4)[name], weight), name
+
+
 @pytest.mark.parametrize("kind", ["weights", "optimizer"])
 def test_a_missing_piece_is_named(kind: str, together: dict[str, RunDir], tmp_path: Path) -> None:
     folder = shutil.copytree(CheckpointIndex(together["zero2"].checkpoints_dir).path(8), tmp_path / "step-8")
