@@ -11,6 +11,7 @@ segments come along as the keyword `pack_segments`. No model is patched. Back en
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -48,9 +49,23 @@ def pair_attention(
     if pack_segments is None:
         pack_segments = SegmentTable((Segment(0, query.shape[2]),))
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    if pack_segments.native:
-        return segment_attention(query, key, value, pack_segments.bounds, scale, sliding_window or 0)[0], None
-    return _by_torch(query, key, value, pack_segments, scale, sliding_window), None
+    if pack_segments.team is not None:
+        local = partial(_attend, table=pack_segments, scale=scale, window=sliding_window)
+        tokens = pack_segments.segments[-1].stop
+        out: Tensor = pack_segments.team.attend(local, query, key, value, tokens)
+        return out, None
+    return _attend(query, key, value, pack_segments, scale, sliding_window), None
+
+
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, table: SegmentTable, scale: float, window: int | None
+) -> Tensor:
+    """By the best back end there is; [1, T, Hq, D]."""
+    if table.native:
+        out: Tensor = segment_attention(query, key, value, table.bounds, scale, window or 0)[0]
+    else:
+        out = _by_torch(query, key, value, table, scale, window)
+    return out
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]

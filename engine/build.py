@@ -9,7 +9,7 @@ from engine.compiled import compile_policy, wanted
 from engine.config.schema import Config
 from engine.data.prepared.pairs import Pair
 from engine.data.prepared.prepared_set import Prepared
-from engine.exits import UnusableError
+from engine.exits import UnusableError, UsageError
 from engine.launch.deepspeed import STAGES, deepspeed_config
 from engine.memory import Setup, estimate
 from engine.models.adapters import add_lora
@@ -21,6 +21,7 @@ from engine.pair_set import PairSet, tokens_in_all
 from engine.parallel.processes import Processes
 from engine.parallel.replicated import Replicated
 from engine.parallel.strategy import Strategy
+from engine.parallel.team import Team
 from engine.policy import Policy, choose_mode
 from engine.precision import computing_type
 from engine.remedy import Pairs, fits, remedy, tight
@@ -61,6 +62,7 @@ def build(
     if compiling:
         with processes.first():
             compile_all(policy, events, longest_of(prepared))
+    policy.team = team_of(config, policy, processes)
     strategy = laid_out(way, config, policy, weights, processes)
     trainer = Trainer(config, policy, strategy, processes, train_set, eval_set, events, control)
     tell_of_packs(trainer)
@@ -69,6 +71,21 @@ def build(
     else:
         tell_of_memory(trainer, setup, pairs)
     return trainer, loaded
+
+
+def team_of(config: Config, policy: Policy, processes: Processes) -> Team | None:
+    """The processes that share each pack's tokens, if the config has them do so. Raises UsageError."""
+    size = config.launch.sequence_parallel
+    if size == 1:
+        return None
+    shape = policy.shape
+    if policy.mode == "single" or shape is None:
+        text = "launch.sequence_parallel needs a model that runs packs, and this one does not: set it to 1"
+        raise UsageError("launch.sequence_mode", text)
+    if shape.heads % size:
+        text = f"launch.sequence_parallel must divide the model's {shape.heads} attention heads; found {size}"
+        raise UsageError("launch.sequence_heads", text, size=size, heads=shape.heads)
+    return Team(processes, size)
 
 
 def laid_out(

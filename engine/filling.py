@@ -76,14 +76,20 @@ def _compute_references(
         with trainer.policy.as_reference():
             sides = trainer.strategy.forward(trainer.policy.lay_out([pairs.store[i] for i in pack]))
         logps = torch.stack([sides[0::2], sides[1::2]], dim=1)
-    sizes = [len(packs[rank]) if rank < len(packs) else 0 for rank in range(trainer.processes.world)]
-    for done, known in zip(
-        packs, trainer.processes.gather(logps[: sizes[trainer.processes.rank]], sizes), strict=False
-    ):
+    sizes = list(_spoken_for(trainer, packs))
+    told = trainer.processes.gather(logps[: sizes[trainer.processes.rank]], sizes)
+    for done, known in zip(packs, told[:: trainer.team.size], strict=False):
         pairs.reference[list(done)] = known.cpu().numpy()
         if trainer.processes.leads:
             for i, (chosen, rejected) in zip(done, known.tolist(), strict=True):
                 cache.add(pair_key(pairs.store[i]), chosen, rejected)
+
+
+def _spoken_for(trainer: Trainer, packs: Sequence[Pack]) -> Iterator[int]:
+    """How many pairs each process tells of: the first of a team those of its pack, the others none."""
+    for rank in range(trainer.processes.world):
+        share, index = divmod(rank, trainer.team.size)
+        yield len(packs[share]) if index == 0 and share < len(packs) else 0
 
 
 def _keep(trainer: Trainer, cache: ReferenceCache) -> None:
@@ -99,7 +105,7 @@ def start_gap(trainer: Trainer) -> float:
     """Largest difference, in nats, of policy and reference over the sequences of the first step."""
     trainer.policy.train()
     plan, gaps = trainer.plan(1), [0.0]
-    for pack in plan.packs[trainer.processes.rank]:
+    for pack in plan.packs[trainer.team.share]:
         if pack or trainer.strategy.lockstep:
             logps = trainer.pair_logps(trainer.train, pack or any_pack(plan))
             gaps += [float(logps.chosen_ratio.abs().max()), float(logps.rejected_ratio.abs().max())]

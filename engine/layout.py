@@ -12,6 +12,7 @@ and is a sequence of its own. A sequence's last token is only ever a target, so 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.data.prepared.pairs import IntArray, Pair, common_prefix
+
+if TYPE_CHECKING:
+    from engine.parallel.team import Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class SegmentTable:
         """`native` says that the CPU's own kernel is to be used."""
         self.segments = tuple(segments)
         self.native = native
+        self.team: Team | None = None
+        """The processes that share the pack's tokens; None where one has them all."""
         rows = [(s.start, s.stop, s.prefix, s.shared) for s in self.segments]
         self.bounds = torch.tensor(rows, dtype=torch.int64).reshape(-1, 4)  # [S, 4] on the CPU
 
@@ -68,6 +74,13 @@ class PackLayout:
     @property
     def tokens(self) -> int:
         return int(self.input_ids.shape[1])
+
+    @property
+    def is_chosen(self) -> Tensor:
+        """[N] True for the rows of chosen completions."""
+        counts = torch.tensor(self.counts)
+        chosen = torch.arange(len(counts)) % 2 == 0
+        return chosen.repeat_interleave(counts).to(self.rows.device)
 
     def to(self, device: torch.device) -> "PackLayout":
         """The same pack with its tensors on `device`."""

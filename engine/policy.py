@@ -26,6 +26,7 @@ from engine.kernels.head import LogprobHead, default_fold, fuse_head, logit_shap
 from engine.kernels.logprob import HeadOptions, RowStats, fused_logprob
 from engine.layout import PackLayout, lay_out
 from engine.models.adapters import adapter_disabled
+from engine.parallel.team import Team
 from engine.plan import attention_share
 from engine.shape import ModelShape, shape_of
 
@@ -39,11 +40,11 @@ class TokenStats:
         self.sums = torch.zeros(4, device=device)
         """Entropy and number of all rows; rows of chosen completions with the likeliest token, and their number."""
 
-    def add(self, stats: RowStats, pack: PackLayout) -> None:
-        """Take in the rows of a pass."""
-        chosen = torch.cat(stats.top.split(pack.counts)[0::2])
-        counts = self.sums.new_tensor([stats.entropy.numel(), chosen.numel()])
-        self.sums += torch.stack([stats.entropy.sum(), counts[0], chosen.sum(), counts[1]])
+    def add(self, stats: RowStats, is_chosen: Tensor) -> None:
+        """Take in the rows of a pass; `is_chosen` [N] tells those of chosen completions."""
+        rows = stats.entropy.new_tensor(stats.entropy.numel())
+        hits = (stats.top * is_chosen).sum()
+        self.sums += torch.stack([stats.entropy.sum(), rows, hits, is_chosen.sum().to(rows.dtype)])
 
 
 class Policy(nn.Module):
@@ -54,6 +55,8 @@ class Policy(nn.Module):
         super().__init__()
         self.model = model
         self.compiled = False
+        self.team: Team | None = None
+        """The processes that share each pack's tokens; None where one has them all. Sums are theirs together."""
         self._told: TokenStats | None = None
         self.use_fold(fold)
         self.mode: Mode = mode
@@ -126,11 +129,14 @@ class Policy(nn.Module):
 
     def lay_out(self, pairs: Sequence[Pair]) -> PackLayout:
         """The pack this policy wants for `pairs`, on its device."""
-        return lay_out(pairs, self.shares_prefix, self.native).to(self.base.device)
+        pack = lay_out(pairs, self.shares_prefix, self.native).to(self.base.device)
+        pack.table.team = self.team
+        return pack
 
     def forward(self, pack: PackLayout) -> Tensor:
         """fp32 [2B]: summed log-probability of each completion, chosen at 2i and rejected at 2i + 1."""
-        return torch.stack([part.sum() for part in self.token_logps(pack).split(pack.counts)])
+        sums = torch.stack([part.sum() for part in self.token_logps(pack).split(pack.counts)])
+        return sums if self.team is None else self.team.sum(sums)
 
     def token_logps(self, pack: PackLayout) -> Tensor:
         """fp32 [N]: log-probability of each target."""
@@ -138,11 +144,25 @@ class Policy(nn.Module):
 
     def _packed(self, pack: PackLayout) -> Tensor:
         """[N] log-probabilities of the targets, only their rows going through the head."""
+        if self.team is not None:
+            return self._packed_by(self.team, pack)
         hidden = self._hidden(pack.input_ids, position_ids=pack.position_ids, pack_segments=pack.table)
         logps, stats = self._head(hidden.index_select(0, pack.rows), pack.targets)
         if self._told is not None:
-            self._told.add(stats, pack)
+            self._told.add(stats, pack.is_chosen)
         return logps
+
+    def _packed_by(self, team: Team, pack: PackLayout) -> Tensor:
+        """As `_packed`, from this process's tokens: its own rows' log-probabilities, and zeros for all others."""
+        start, stop = team.own(pack.tokens)
+        hidden = self._hidden(
+            team.part(pack.input_ids), position_ids=team.part(pack.position_ids), pack_segments=pack.table
+        )
+        (own,) = ((pack.rows >= start) & (pack.rows < stop)).nonzero(as_tuple=True)
+        logps, stats = self._head(hidden.index_select(0, pack.rows[own] - start), pack.targets[own])
+        if self._told is not None:
+            self._told.add(stats, pack.is_chosen[own])
+        return logps.new_zeros(len(pack.rows)).index_put((own,), logps)
 
     def _hidden(self, input_ids: Tensor, **kwargs: object) -> Tensor:
         decoder = self.base.get_decoder()

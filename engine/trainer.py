@@ -18,6 +18,7 @@ from engine.packing import STEPS_LOOKED_AT, Packing, largest, measure
 from engine.pair_set import PairSet, schedule_of
 from engine.parallel.processes import Processes
 from engine.parallel.strategy import Strategy
+from engine.parallel.team import Team
 from engine.plan import Pack, StepPlan, packs_in_order, plan_step
 from engine.policy import Policy, TokenStats
 from engine.rundir.control import Control
@@ -51,6 +52,7 @@ class Trainer:
         self.policy = policy
         self.strategy = strategy
         self.processes = processes
+        self.team = policy.team or Team(processes)
         self.train = train
         self.evaluation = evaluation
         self.events = events
@@ -68,8 +70,8 @@ class Trainer:
 
     def plan(self, step: int) -> StepPlan:
         """The packs of `step`, from 1."""
-        world, pairs = self.processes.world, self.train
-        return plan_step(self.schedule, pairs.tokens, step, world, self.pack_size, pairs.costs)
+        pairs = self.train
+        return plan_step(self.schedule, pairs.tokens, step, self.team.shares, self.pack_size, pairs.costs)
 
     def packing(self) -> Packing:
         """How the first steps are packed."""
@@ -127,10 +129,11 @@ class Trainer:
     def _packs(self, plan: StepPlan) -> Tensor:
         """Forward and backward over this process's packs; returns its metric sums by source [sources, COLUMNS]."""
         sums = torch.zeros(len(self.sources), COLUMNS, device=self.processes.device)
-        for pack in plan.packs[self.processes.rank]:
+        for pack in plan.packs[self.team.share]:
             self.raise_if_stopped()
             if pack:
-                sums += self._pack(pack, 1 / plan.pairs)
+                told = self._pack(pack, 1 / plan.pairs)
+                sums += told * self.team.first
             elif self.strategy.lockstep:
                 self._pack(any_pack(plan), 0.0)
         return sums
@@ -201,7 +204,7 @@ class Trainer:
             if pack is not None:
                 logps = self.pair_logps(pairs, pack)
                 losses = pair_losses(logps, self.config.objective)
-                if pack is not packs[0] or self.processes.leads:
+                if self.team.first and self.team.share < len(packs):
                     sums += self._metric_sums(pairs, pack, losses, logps)
             done += sum(map(len, packs))
             progress(done, len(pairs.store))
@@ -210,15 +213,15 @@ class Trainer:
         return meter
 
     def rounds(self, packs: Iterable[Pack]) -> Iterator[list[Pack]]:
-        """As many packs as there are processes, again and again; the last time there may be fewer."""
+        """As many packs as there are teams, again and again; the last time there may be fewer."""
         remaining = iter(packs)
-        while some := list(islice(remaining, self.processes.world)):
+        while some := list(islice(remaining, self.team.shares)):
             yield some
 
     def mine(self, packs: Sequence[Pack]) -> Pack | None:
         """This process's pack of a round. One that has none takes part with the first, where that is a must."""
-        if self.processes.rank < len(packs):
-            return packs[self.processes.rank]
+        if self.team.share < len(packs):
+            return packs[self.team.share]
         return packs[0] if self.strategy.lockstep else None
 
     def packs_in_order_of(self, pairs: PairSet) -> Iterable[Pack]:

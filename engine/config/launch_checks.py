@@ -38,12 +38,19 @@ def devices(config: Config) -> Iterator[Conflict]:
             "devices.offload_all",
             {"strategy": launch.strategy},
         )
-    if config.train.pairs_per_step < launch.world:
+    if launch.world % launch.sequence_parallel:
+        yield Conflict(
+            (("launch", "sequence_parallel"), counted),
+            f"must divide the number of devices, {launch.world}; found {launch.sequence_parallel}",
+            "devices.sequence",
+            {"devices": launch.world, "found": launch.sequence_parallel},
+        )
+    elif config.train.pairs_per_step < launch.shares:
         yield Conflict(
             (("train", "pairs_per_step"), counted),
-            f"must be at least {launch.world}, a pair for each device; found {config.train.pairs_per_step}",
+            f"must be at least {launch.shares}, a pair for each device; found {config.train.pairs_per_step}",
             "devices.pairs",
-            {"devices": launch.world, "found": config.train.pairs_per_step},
+            {"devices": launch.shares, "found": config.train.pairs_per_step},
         )
 
 

@@ -222,6 +222,13 @@ class Launch(Section):
         "none",
         description="What a ZeRO strategy keeps in the host's memory: slower, for models that fit no other way.",
     )
+    sequence_parallel: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Devices that share the tokens of each pair, for pairs too long for one; it divides the number of "
+        "devices.",
+    )
     deepspeed: Text | None = Field(
         None, description="JSON file with more keys for DeepSpeed; what the config says itself must agree."
     )
@@ -243,6 +250,11 @@ class Launch(Section):
     def world(self) -> int:
         """Training processes in all."""
         return self.per_node if self.launcher == "local" else self.job.nodes * self.per_node
+
+    @property
+    def shares(self) -> int:
+        """How many packs are computed at a time: the processes, less those that share one."""
+        return self.world // self.sequence_parallel
 
 
 class Export(Section):

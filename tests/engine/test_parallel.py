@@ -2,23 +2,36 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from engine.exits import Exit, UnusableError
+from engine.build import team_of
+from engine.config.schema import Config
+from engine.exits import Exit, UnusableError, UsageError
 from engine.export.export import export
+from engine.parallel.processes import Processes
+from engine.parallel.team import Team
+from engine.policy import Policy
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.events import effective_steps, read_events
 from engine.rundir.paths import RunDir
 from engine.stored import Stored
 from tests.engine.ranks import train_together, tried_together
 from tests.engine.runs import make_run, of_type, train_here
+from tests.engine.tiny_folder import tiny_llama, write_folder
 
-STEPS = 8
-COMMON = (f"train.max_steps={STEPS}", "train.save_every=4", "export.enabled=false", "train.pairs_per_step=5")
+STEPS, HALF = 30, 15
+COMMON = (
+    f"train.max_steps={STEPS}",
+    f"train.save_every={HALF}",
+    "export.enabled=false",
+    "train.pairs_per_step=5",
+)
 LORA = "model.lora.rank=4"
 WAYS = {
     "ddp": (),
@@ -27,10 +40,12 @@ WAYS = {
     "zero3": (),
     "zero2-offload": ('launch.offload="optimizer"',),
     "zero3-offload": ('launch.offload="all"',),
+    "ddp-sequence": ("launch.sequence_parallel=2",),
+    "zero2-sequence": ("launch.sequence_parallel=2",),
 }
 BF16 = 'model.dtype="bfloat16"'
 IN_BF16 = ("ddp", "zero1", "zero2", "zero3")
-SOME_LORA = ("ddp", "zero2", "zero3")
+SOME_LORA = ("ddp", "zero2", "zero3", "ddp-sequence")
 
 
 def overrides(way: str) -> tuple[str, ...]:
@@ -38,18 +53,30 @@ def overrides(way: str) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory, model: Path, pairs: Path) -> dict[str, RunDir]:
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with three key heads, which two processes cannot divide evenly."""
+    folder = tmp_path_factory.mktemp("uneven")
+    return write_folder(folder, hidden_size=48, num_attention_heads=6, num_key_value_heads=3)
+
+
+@pytest.fixture(scope="module")
+def alone(
+    tmp_path_factory: pytest.TempPathFactory, model: Path, uneven: Path, pairs: Path
+) -> dict[str, RunDir]:
     """A run by one process, of all weights and of adapters."""
     folder = tmp_path_factory.mktemp("alone")
     runs = {"full": make_run(folder, "full", model, pairs, *COMMON)}
     runs["lora"] = make_run(folder, "lora", model, pairs, *COMMON, LORA)
+    runs["uneven"] = make_run(folder, "uneven", uneven, pairs, *COMMON)
     for run in runs.values():
         train_here(run)
     return runs
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory, model: Path, pairs: Path) -> dict[str, RunDir]:
+def together(
+    tmp_path_factory: pytest.TempPathFactory, model: Path, uneven: Path, pairs: Path
+) -> dict[str, RunDir]:
     """The same by two processes in every way."""
     folder = tmp_path_factory.mktemp("together")
     runs = {way: make_run(folder, way, model, pairs, *COMMON, *overrides(way)) for way in WAYS}
@@ -57,20 +84,21 @@ def together(tmp_path_factory: pytest.TempPathFactory, model: Path, pairs: Path)
         runs[f"{way}-bf16"] = make_run(folder, f"{way}-bf16", model, pairs, *COMMON, BF16, *overrides(way))
     for way in SOME_LORA:
         runs[f"{way}-lora"] = make_run(folder, f"{way}-lora", model, pairs, *COMMON, LORA, *overrides(way))
+    runs["uneven"] = make_run(folder, "uneven", uneven, pairs, *COMMON, *overrides("ddp-sequence"))
     train_together(list(runs.values()))
     return runs
 
 
-@pytest.mark.parametrize("way", [*WAYS, *(f"{way}-lora" for way in SOME_LORA)])
+@pytest.mark.parametrize("way", [*WAYS, *(f"{way}-lora" for way in SOME_LORA), "uneven"])
 def test_losses_and_weights_are_those_of_one_process(
     way: str, alone: dict[str, RunDir], together: dict[str, RunDir]
 ) -> None:
-    expected = alone["lora" if way.endswith("lora") else "full"]
+    expected = alone[{"lora": "lora", "uneven": "uneven"}.get(way.rpartition("-")[2], "full")]
     for one, two in zip(steps_of(expected), steps_of(together[way]), strict=True):
         for metric in ("loss", "rewards/margins", "logps/chosen", "grad_norm"):
             assert two[metric] == pytest.approx(one[metric], rel=1e-5, abs=1e-5), (metric, one["step"])
     theirs, ours, start = (
-        weights(run, step) for run, step in ((expected, 8), (together[way], 8), (expected, 4))
+        weights(run, step) for run, step in ((expected, STEPS), (together[way], STEPS), (expected, HALF))
     )
     for name, weight in theirs.items():
         torch.testing.assert_close(ours[name], weight, rtol=0, atol=1e-5)
@@ -101,7 +129,9 @@ def handed_on(
 
     def after(source: RunDir, name: str, *more: str) -> RunDir:
         run = make_run(folder, name, model, pairs, *COMMON, *more)
-        shutil.copytree(CheckpointIndex(source.checkpoints_dir).path(4), run.checkpoints_dir / "step-4")
+        shutil.copytree(
+            CheckpointIndex(source.checkpoints_dir).path(HALF), run.checkpoints_dir / f"step-{HALF}"
+        )
         return run
 
     runs = {
@@ -128,9 +158,9 @@ def test_a_run_goes_on_from_whatever_saved_it(
     same = before == after
     expected = together[before] if same else alone["lora" if after.endswith("lora") else "full"]
     events = list(read_events(handed_on[way].events))
-    assert of_type(events, "resume")[0]["from_step"] == 4
-    assert [step["step"] for step in effective_steps(events)] == [5, 6, 7, 8]
-    theirs, ours = weights(expected, 8), weights(handed_on[way], 8)
+    assert of_type(events, "resume")[0]["from_step"] == HALF
+    assert [step["step"] for step in effective_steps(events)] == [*range(HALF + 1, STEPS + 1)]
+    theirs, ours = weights(expected, STEPS), weights(handed_on[way], STEPS)
     for name, weight in theirs.items():
         if same and after == "ddp":
             assert torch.equal(ours[name], weight), name
@@ -174,17 +204,19 @@ def test_gradients_that_are_not_finite_end_the_run_with_the_step_before(
     way: str, together: dict[str, RunDir], model: Path, pairs: Path, tmp_path: Path
 ) -> None:
     run = make_run(tmp_path, "poisoned", model, pairs, *COMMON, *overrides(way))
-    codes, said = tried_together([run], poisoned=5)
+    codes, said = tried_together([run], poisoned=HALF + 1)
     assert codes == [Exit.NON_FINITE] * 2, said
-    for name, weight in weights(together[way], 4).items():
-        assert torch.equal(weights(run, 4)[name], weight), name
+    for name, weight in weights(together[way], HALF).items():
+        assert torch.equal(weights(run, HALF)[name], weight), name
 
 
 @pytest.mark.parametrize("kind", ["weights", "optimizer"])
 def test_a_missing_piece_is_named(kind: str, together: dict[str, RunDir], tmp_path: Path) -> None:
-    folder = shutil.copytree(CheckpointIndex(together["zero2"].checkpoints_dir).path(8), tmp_path / "step-8")
+    folder = shutil.copytree(
+        CheckpointIndex(together["zero2"].checkpoints_dir).path(STEPS), tmp_path / "step"
+    )
     (folder / f"{kind}-00002-of-00002.safetensors").unlink()
-    stored, name = Stored(folder), next(iter(weights(together["zero2"], 8)))
+    stored, name = Stored(folder), next(iter(weights(together["zero2"], STEPS)))
     read = stored.weight if kind == "weights" else stored.moments
     with pytest.raises(UnusableError, match=f"1 of its 2 files of {kind} are there"):
         read(name)
@@ -196,10 +228,35 @@ def test_weights_in_bf16_are_rounded_as_in_one_process(way: str, together: dict[
     first, second, *_ = steps_of(together[f"{way}-bf16"])
     assert first["rewards/margins"] == second["rewards/margins"] == 0.0
     exact, ours, start = (
-        weights(together[name], step) for name, step in ((way, 8), (f"{way}-bf16", 8), (way, 4))
+        weights(together[name], step) for name, step in ((way, STEPS), (f"{way}-bf16", STEPS), (way, HALF))
     )
     for name, weight in exact.items():
         assert (ours[name] - weight).norm() <= 0.1 * (weight - start[name]).norm(), name
+
+
+def test_a_pack_is_divided_token_by_token() -> None:
+    """Each of a team computes its share of the tokens; what is left over is filled up."""
+    parts = []
+    for rank in range(3):
+        team = Team(cast(Processes, SimpleNamespace(rank=rank, world=3)))
+        team.size, team.index = 3, rank  # as in a team of three, without a group to meet in
+        parts.append(team.part(torch.arange(1, 8)[None]))
+    assert torch.cat(parts, 1).tolist() == [[1, 2, 3, 4, 5, 6, 7, 0, 0]]
+
+
+def test_processes_that_cannot_divide_the_heads_cannot_share_a_pair() -> None:
+    config = Config.model_validate(
+        {
+            "model": {"id": "x/y"},
+            "data": {"sources": [{"path": "x/y"}]},
+            "launch": {"devices": 3, "sequence_parallel": 3},
+        }
+    )
+    alone = cast(Processes, SimpleNamespace(rank=0, world=3))
+    with pytest.raises(UsageError, match="must divide the model's 4 attention heads"):
+        team_of(config, Policy(tiny_llama()), alone)
+    with pytest.raises(UsageError, match="needs a model that runs packs"):
+        team_of(config, Policy(tiny_llama(), "single"), alone)
 
 
 def steps_of(run: RunDir) -> list[dict[str, float]]:

@@ -133,4 +133,10 @@ TEXTS: dict[str, str] = {
     "advice.preview.failed": (
         "Only the preview failed; a run can still be started. The message tells what it stumbled over."
     ),
+    "advice.launch.sequence_heads": (
+        "Each process computes as many of the attention heads as the others, for every token."
+    ),
+    "advice.launch.sequence_mode": (
+        "A model whose attention cannot be replaced runs one sequence at a time, in one process."
+    ),
 }

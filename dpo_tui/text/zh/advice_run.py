@@ -81,4 +81,6 @@ TEXTS: dict[str, str] = {
     "advice.disk.cannot_write": "请腾出空间或修正权限，然后继续。之前写好的检查点都是完好的。",
     "advice.preview.died": "下一次预览会重新启动它。如果每次都这样，可能是模型或数据需要的内存超过了现有的。",
     "advice.preview.failed": "失败的只是预览，仍然可以开始运行。消息里写明了它遇到的问题。",
+    "advice.launch.sequence_heads": "每个进程为所有 token 计算同样多的一部分注意力头。",
+    "advice.launch.sequence_mode": "注意力不能替换的模型只能逐条序列运行。",
 }

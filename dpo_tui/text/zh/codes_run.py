@@ -184,4 +184,8 @@ TEXTS: dict[str, str] = {
     "code.word.hint.the path is too long": "路径太长",
     "code.word.hint.the disk failed": "磁盘故障",
     "code.word.hint.the network file system lost the file": "网络文件系统丢失了文件",
+    "code.launch.sequence_mode": ("launch.sequence_parallel 需要能运行打包的模型，而这个模型不能：请设为 1"),
+    "code.launch.sequence_heads": (
+        "launch.sequence_parallel 必须整除模型的 {heads} 个注意力头；当前为 {size}"
+    ),
 }

@@ -39,6 +39,7 @@ TEXTS: dict[str, str] = {
     "fault.devices.offload_all": (
         "'all' 会卸载权重，而只有 zero3 切分权重，strategy 却为 '{strategy}'；请设为 'optimizer'"
     ),
+    "fault.devices.sequence": "必须整除设备数 {devices}；当前为 {found}",
     "fault.devices.pairs": "至少应为 {devices}，每个设备一个偏好对；当前为 {found}",
     "fault.job.devices": (
         "数的是这台机器的设备；Slurm 作业的是 launch.slurm.nodes 乘以 gpus_per_node。请去掉它"

@@ -80,6 +80,7 @@ TEXTS: dict[str, str] = {
     "label.launch.devices": "设备数",
     "label.launch.strategy": "并行策略",
     "label.launch.offload": "卸载",
+    "label.launch.sequence_parallel": "序列并行",
     "label.launch.deepspeed": "DeepSpeed 键",
     "label.launch.slurm.partition": "分区",
     "label.launch.slurm.account": "账户",

@@ -180,6 +180,10 @@ TEXTS: dict[str, str] = {
     ),
     "field.launch.offload": "ZeRO 策略把什么放在主机内存里：较慢，用于别无他法才放得下的模型。",
     "guide.launch.offload": 'zero1、zero2、zero3 放在主机内存里的部分："none"、"optimizer"，或配合 zero3 的 "all"。',
+    "field.launch.sequence_parallel": "共同计算每个偏好对的设备数，用于一个设备放不下的长偏好对；须整除设备数。",
+    "guide.launch.sequence_parallel": (
+        "每个偏好对的 token 由这么多设备分担（DeepSpeed-Ulysses），用于很长的偏好对。结果不变。"
+    ),
     "field.launch.deepspeed": "给 DeepSpeed 更多键的 JSON 文件；配置自己写明的必须与之一致。",
     "guide.launch.deepspeed": "给 DeepSpeed 更多键的 JSON 文件。配置自己写明的必须与之一致。",
     "field.launch.slurm.partition": "分区；不写则用集群的默认分区。",
