@@ -20,6 +20,7 @@ from engine.config.schema import Config
 from engine.exits import CannotWriteError, EngineError, Exit
 from engine.launch.local import STOPPING_SIGNALS, rank_command
 from engine.launch.ranks import LocalRanks, RankCommand, RankExit, Ranks
+from engine.launch.slurm import requeue
 from engine.launch.slurm.job import Job
 from engine.launch.slurm.step import StepRanks
 from engine.launch.verdict import exit_of, log_end, log_offsets, oom_kills, reason_for, state_of
@@ -105,7 +106,7 @@ class _Supervisor:
             before = self._saved()
             code, reason = self._train(config)
             if self._out_of_time and code is Exit.STOPPED:
-                if (queued := self._queue_again(config, advanced=self._saved() > before)) is None:
+                if (queued := self._queue_again(config, before)) is None:
                     return code
                 code, reason = queued
         except EngineError as error:
@@ -234,28 +235,16 @@ class _Supervisor:
         """The newest checkpoint's step; 0 without one."""
         return CheckpointIndex(self._run.checkpoints_dir).latest() or 0
 
-    def _queue_again(self, config: Config, *, advanced: bool) -> tuple[Exit, Reason] | None:
-        """Have the job start anew, whose time is nearly up; returns how it ends where it cannot, None where it will.
-
-        A job that saved no further step would queue for ever. After `requeue` Slurm ends this process.
-        """
+    def _queue_again(self, config: Config, before: int) -> tuple[Exit, Reason] | None:
+        """Have the job start anew, whose time is nearly up; returns how it ends where it cannot, None where it will."""
         assert self._job is not None
         step = self._saved()
-        if not config.launch.job.requeue:
-            text = f"the job's time was nearly up; step {step} is saved"
-            return Exit.STOPPED, Reason("slurm.time_up", text, {"step": step})
-        if not advanced:
-            text = "the job's time less launch.slurm.grace was up before a step was done: raise launch.slurm.time"
-            return Exit.USAGE, Reason("slurm.no_progress", text, {"step": step})
-        text = f"the job's time was nearly up; step {step} is saved, and the job is queued again"
-        queued = Reason("slurm.requeued", text, {"step": step, "job": self._job.id})
-        write_status(self._run.status_json, replace(self._status("queued"), reason=queued))
-        if not (refusal := self._job.requeue()):
-            return None
-        text = (
-            f"the job's time was nearly up; step {step} is saved, but it could not be queued again: {refusal}"
-        )
-        return Exit.STOPPED, Reason("slurm.not_requeued", text, {"step": step, "detail": refusal})
+        if (end := requeue.end_instead(config.launch.job, step, before)) is not None:
+            return end
+        queued = replace(self._status("queued"), reason=requeue.queued(self._job, step))
+        write_status(self._run.status_json, queued)
+        refusal = self._job.requeue()  # after this Slurm ends this process
+        return requeue.refused(step, refusal) if refusal else None
 
     def _verdict(self, offsets: dict[int, int]) -> tuple[Exit, Reason | None]:
         self._progress.update()

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 
 from engine.exits import Exit
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.events import read_events
-from engine.rundir.job import read_job
 from engine.rundir.paths import RunDir
-from engine.rundir.status import Status, read_record, read_status
+from engine.rundir.status import read_record
 from tests.cluster.conftest import call, start, write_config
+from tests.cluster.jobs import ended, job_of, ranks, slurm_says, steps, supervisor, weights
 from tests.waiting import until
 
 SCRIPT = Path(__file__).with_name("slurm.sh")
@@ -58,41 +57,6 @@ def config(tmp_path: Path, model: Path, pairs: Path) -> Path:
     return write_config(tmp_path, tmp_path / "runs", model, pairs)
 
 
-def slurm_says(*words: str) -> str:
-    """What a command of Slurm prints."""
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def job_of(run: RunDir) -> str:
-    job = read_job(run.job_json)
-    assert job is not None
-    return job.id
-
-
-def steps(run: RunDir) -> int:
-    """The last step that was told."""
-    told = [event["step"] for event in read_events(run.events) if event["type"] == "step"]
-    return int(told[-1]) if told else 0
-
-
-def ended(run: RunDir) -> Status | None:
-    status = read_status(run.status_json)
-    return status if status is not None and status.final else None
-
-
-def weights(run: RunDir) -> bytes:
-    """The bytes of the newest checkpoint's trained weights, all of them."""
-    step = CheckpointIndex(run.checkpoints_dir).latest()
-    folder = run.checkpoints_dir / f"step-{step}"
-    files = sorted(folder.rglob("*.safetensors"))
-    assert files, list(folder.rglob("*"))
-    return b"".join(
-        tensor.contiguous().view(-1).numpy().tobytes()
-        for path in files
-        for _, tensor in sorted(load_file(path).items())
-    )
-
-
 def test_two_nodes_train_one_run(config: Path, run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sent from the command, watched as it trains, exported; and a token of the shell's goes nowhere."""
     monkeypatch.setenv("HF_TOKEN", TOKEN)
@@ -127,38 +91,6 @@ def test_the_job_has_no_secret(config: Path, run: RunDir, monkeypatch: pytest.Mo
     assert status is not None
     assert (status.state, status.exit_code) == ("stopped", Exit.STOPPED)
     until(lambda: slurm_says("squeue", "-h", "-t", "running", "-j", job_of(run)) == "", 30)
-
-
-def supervisor(run: RunDir) -> Path:
-    """The /proc entry of the run's supervisor, in the job."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and words_of(entry)[-2:] == ["run", str(run.root)]:
-            return entry
-    raise AssertionError("no supervisor is there")
-
-
-def words_of(entry: Path) -> list[str]:
-    try:
-        return entry.joinpath("cmdline").read_text().split("\0")[:-1]
-    except OSError:
-        return []
-
-
-def ranks(run: RunDir) -> dict[int, int]:
-    """The processes of the run's ranks, by rank."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if (
-            entry.name.isdigit()
-            and words_of(entry)[-2:] == ["rank", str(run.root)]
-            and "-m" in words_of(entry)[:3]
-        ):
-            values = dict(
-                part.partition(b"=")[::2] for part in entry.joinpath("environ").read_bytes().split(b"\0")
-            )
-            if b"SLURM_PROCID" in values:
-                found[int(values[b"SLURM_PROCID"])] = int(entry.name)
-    return found
 
 
 def test_the_time_limit(config: Path, run: RunDir, tmp_path: Path) -> None:

@@ -9,8 +9,12 @@ import pytest
 from dpo_tui.job_state import standing_of_job
 from dpo_tui.runs import effective_state, is_live
 from dpo_tui.sweep_table import result_of, table
+from engine.config.slurm import Slurm
+from engine.exits import EnvironmentUnfitError, Exit
 from engine.launch.ranks import RankExit
-from engine.launch.slurm import queue
+from engine.launch.slurm import queue, requeue
+from engine.launch.slurm.cluster import Partition, partitions
+from engine.launch.slurm.job import Job
 from engine.launch.slurm.queue import JobState, Queue, ask, in_queue
 from engine.launch.slurm.step import rank_exits
 from engine.rundir.files import write_json
@@ -212,3 +216,56 @@ def test_the_table_of_a_sweep(tmp_path: Path) -> None:
     assert head.split()[:2] == ["run", "objective.beta"]
     assert [row.split()[0] for row in rows] == ["s-4", "s-2", "s-1", "s-3"]
     assert rows[-1].split()[2:] == ["failed", "–", "–", "–"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "step", "before", "code"),
+    [
+        ({}, 8, 4, None),
+        ({}, 4, 4, "slurm.no_progress"),
+        ({}, 0, 0, "slurm.no_progress"),
+        ({"requeue": False}, 8, 4, "slurm.time_up"),
+    ],
+)
+def test_a_job_whose_time_is_up_goes_on_if_it_got_further(
+    asked: dict[str, bool], step: int, before: int, code: str | None
+) -> None:
+    end = requeue.end_instead(Slurm.model_validate(asked), step, before)
+    assert (end and end[1].code) == code
+    assert end is None or end[0] is (Exit.USAGE if code == "slurm.no_progress" else Exit.STOPPED)
+
+
+def test_the_job_around_this_process() -> None:
+    """An array's task has a number of its own, and the name that squeue knows it by."""
+    job = Job.of({"SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "16", "SLURM_ARRAY_TASK_ID": "1"})
+    assert (job.id, job.number) == ("16_1", 17)
+    assert Job.of({"SLURM_JOB_ID": "17"}).id == "17"
+    meeting = job.meeting(4)
+    assert 20_017 <= int(meeting["MASTER_PORT"]) < 20_117
+    assert meeting["WORLD_SIZE"] == "4"
+    with pytest.raises(EnvironmentUnfitError, match="this is no Slurm job"):
+        Job.of({})
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (
+            "gpu*|up|2-00:00:00|12|gpu:a100:8(S:0-1)|96+|1000000",
+            Partition("gpu", True, True, "2-00:00:00", 12, "a100", 8, 96, 1000000),
+        ),
+        (
+            "debug|down|30:00|2|(null)|16|64000",
+            Partition("debug", False, False, "30:00", 2, None, 0, 16, 64000),
+        ),
+        ("old|up|infinite|4|gpu:4|32|x", Partition("old", False, True, "infinite", 4, None, 4, 32, 0)),
+        ("nonsense", None),
+        ("a|up|1|many|(null)|1|1", None),
+    ],
+)
+def test_a_partition_as_sinfo_lists_it(
+    line: str, found: Partition | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin")
+    command(tmp_path, "sinfo", f"echo '{line}'")
+    assert partitions() == ([] if found is None else [found])
