@@ -3,6 +3,8 @@
 import json as jsonlib
 import shlex
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from dpo_tui.display import say, talk
 from dpo_tui.ending import announce, ending_of
@@ -31,11 +33,11 @@ def send_and_follow(prepared: Prepared, *, json: bool, detach: bool) -> Exit:
     offset = complete_size(run.events)
     try:
         job = submit(prepared.config, [run], run.job_script)
+        talk(t("command.sent", name=run.name, job=job, root=run.root))
+        require_beginning([prepared])
     except EngineError:
         take_back(prepared)
         raise
-    talk(t("command.sent", name=run.name, job=job, root=run.root))
-    require_beginning(prepared)
     if detach:
         talk(t("command.detached", where=shlex.quote(str(run.root))))
         say(jsonlib.dumps({"name": run.name, "path": str(run.root), "job": job}) if json else run.name)
@@ -43,10 +45,12 @@ def send_and_follow(prepared: Prepared, *, json: bool, detach: bool) -> Exit:
     return follow_job(run, offset=offset, json=json)
 
 
-def require_beginning(prepared: Prepared) -> None:
-    """Wait until the cluster has looked at the job; raise UsageError, and cancel it, where it will never begin."""
-    run = prepared.run
-    job = current_job(run)
+def require_beginning(runs: Sequence[Prepared]) -> None:
+    """Wait until the cluster has looked at the job that was sent for these runs.
+
+    Where it will never begin, the job is cancelled: raises UsageError.
+    """
+    job = current_job(runs[0].run)
     assert job is not None, "its job was sent just now"
     deadline = time.monotonic() + _VERDICT_SECONDS
     while time.monotonic() < deadline:
@@ -56,11 +60,9 @@ def require_beginning(prepared: Prepared) -> None:
             break
         time.sleep(_LOOK_SECONDS)
     if state is not None and state.never:
-        why = reason_text(effective_state(run))
-        cancel(job)
-        take_back(prepared)
-        text = f"{why}. It was cancelled"
-        raise UsageError("slurm.never", text, why=why, job=job.id)
+        why = reason_text(effective_state(runs[0].run))
+        cancel(replace(job, id=job.id.partition("_")[0]))  # of a sweep, the whole array
+        raise UsageError("slurm.never", f"{why}. It was cancelled", why=why, job=job.id)
 
 
 def follow_job(run: RunDir, *, offset: int, json: bool) -> Exit:

@@ -11,8 +11,8 @@ from engine.rundir.paths import RunDir
 from engine.rundir.status import Reason, Status, read_status
 
 SILENCE_SECONDS = 60.0
-PATIENCE_SECONDS = 10.0
-"""How long the first answer about a job is waited for."""
+PATIENCE_SECONDS = 2.0
+"""How long the first answer about a job is waited for: a screen may be waiting as well."""
 
 
 ENDS = {

@@ -7,6 +7,7 @@ import itertools
 import json as jsonlib
 import os
 import shlex
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dpo_tui.display import say, talk
+from dpo_tui.job_follow import require_beginning
 from dpo_tui.runs import effective_state, reason_text, state_word
 from dpo_tui.starting import Prepared, create, locate, occupied, prepare, take_back
 from dpo_tui.sweep_table import result_of, table
@@ -107,6 +109,7 @@ def send(sweep: Sweep) -> None:
     left = sweep.left
     if not left:
         return
+    anew = not sweep.folder.exists()
     made: list[Prepared] = []
     try:
         for prepared in left:
@@ -116,11 +119,14 @@ def send(sweep: Sweep) -> None:
         with writing(sweep.folder):
             sweep.folder.mkdir(mode=0o700, exist_ok=True)
         job = submit(left[0].config, [prepared.run for prepared in left], sweep.script)
+        talk(t("command.sweep.sent", name=sweep.folder.name, count=len(left), job=job, root=sweep.folder))
+        require_beginning(left)
     except EngineError:
         for prepared in made:
             take_back(prepared)
+        if anew:
+            shutil.rmtree(sweep.folder, ignore_errors=True)
         raise
-    talk(t("command.sweep.sent", name=sweep.folder.name, count=len(left), job=job, root=sweep.folder))
 
 
 def _follow(sweep: Sweep) -> list[Status]:

@@ -191,6 +191,10 @@ def test_what_can_never_begin(config: Path, run: RunDir) -> None:
     assert too_long.returncode == Exit.USAGE, too_long.stderr
     assert "more nodes or time than the partition ever has" in too_long.stderr
     assert not run.root.exists()
+    array = ("--set", 'launch.slurm.array={ "objective.beta" = [0.05, 0.2] }')
+    sweep = call("--headless", config, *TWO_NODES, *array, "--set", "launch.slurm.time=5-0")
+    assert sweep.returncode == Exit.USAGE, sweep.stderr
+    assert list(run.root.parent.iterdir()) == []
     assert slurm_says("squeue", "-h", "-t", "pending") == ""
 
 
