@@ -8,7 +8,7 @@ from engine.exits import Exit
 from engine.launch.slurm.queue import QUEUE, JobState
 from engine.rundir.job import JobRecord
 from engine.rundir.paths import RunDir
-from engine.rundir.status import Reason, Status, read_status
+from engine.rundir.status import Reason, Status, read_record, read_status
 
 SILENCE_SECONDS = 60.0
 PATIENCE_SECONDS = 2.0
@@ -25,9 +25,7 @@ ENDS = {
 
 def standing_of_job(run: RunDir, job: JobRecord, resume: str, patience: float = PATIENCE_SECONDS) -> Status:
     """The effective state of a run with a job; `resume` is the command by which it goes on."""
-    status = read_status(run.status_json)
-    if status is not None and status.heartbeat < job.submitted:
-        status = None  # of an attempt before
+    status = _spoken(run, job)
     if status is not None and _may_begin_again(status):
         return _ended_by_slurm(status, QUEUE.state(job, patience), job)
     if status is not None and (status.final or _fresh(status)):
@@ -37,10 +35,16 @@ def standing_of_job(run: RunDir, job: JobRecord, resume: str, patience: float = 
         return _unknown(status, job, resume)
     if state.live:
         return _waiting(status, state, job)
-    status = read_status(run.status_json)  # it may have spoken its last word meanwhile
-    if status is not None and status.final and status.heartbeat >= job.submitted:
+    status = _spoken(run, job)  # it may have said its last word meanwhile
+    if status is not None and status.final:
         return status
     return _over(status or Status(state="failed"), state, job, resume)
+
+
+def _spoken(run: RunDir, job: JobRecord) -> Status | None:
+    """What the run says of itself since this job began; None before, when an attempt of another job spoke last."""
+    record = read_record(run.run_json)
+    return read_status(run.status_json) if record is not None and record.job_id == job.id else None
 
 
 def waits_because(reason: str) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dpo_tui.job_state import standing_of_job
 from dpo_tui.runs import effective_state, is_live
 from dpo_tui.sweep_table import result_of, table
 from engine.config.slurm import Slurm
@@ -18,9 +17,9 @@ from engine.launch.slurm.job import Job
 from engine.launch.slurm.queue import JobState, Queue, ask, in_queue
 from engine.launch.slurm.step import rank_exits
 from engine.rundir.files import write_json
-from engine.rundir.job import JobRecord, read_job, write_job
+from engine.rundir.job import JobRecord, write_job
 from engine.rundir.paths import RunDir
-from engine.rundir.status import Reason, Status, write_status
+from engine.rundir.status import Reason, RunRecord, Status, write_record, write_status
 
 JOB = JobRecord("12", 0.0)
 
@@ -46,6 +45,14 @@ def sent(run: RunDir) -> RunDir:
     """A run whose job was sent a moment ago."""
     write_job(run.job_json, "12", None, run.job_script)
     return run
+
+
+def begin(run: RunDir) -> None:
+    """The job's supervisor has begun."""
+    record = RunRecord(
+        id="x", pid=1, start_time=0.0, owner=None, host="node1", launcher="slurm", job_id="12", argv=[]
+    )
+    write_record(run.run_json, record)
 
 
 @pytest.mark.parametrize(
@@ -150,17 +157,17 @@ def test_nobody_can_be_asked(sent: RunDir, told: dict[str, JobState | None]) -> 
     """A run that has not spoken waits; one that fell silent is lost; one that speaks is as it says."""
     assert told["12"] is None
     assert effective_state(sent).state == "queued"
-    job = read_job(sent.job_json)
-    assert job is not None
     write_status(sent.status_json, Status(state="running", heartbeat=time.time()))
+    assert effective_state(sent).state == "queued"  # of an attempt before
+    begin(sent)
     assert effective_state(sent).state == "running"
-    old = JobRecord("12", time.time() - 1000)
     write_status(sent.status_json, Status(state="running", heartbeat=time.time() - 500))
-    assert standing_of_job(sent, old, "resume").state == "failed"
+    assert effective_state(sent).state == "failed"
 
 
 def test_ended_by_slurm_and_queued_again(sent: RunDir, told: dict[str, JobState | None]) -> None:
     """TERM says as little of a node that failed as of scancel: what the job does next tells them apart."""
+    begin(sent)
     reason = Reason("run.stopped", "stopped", {"case": "terminated"})
     write_status(
         sent.status_json, Status(state="stopped", exit_code=5, reason=reason, heartbeat=time.time(), step=7)
