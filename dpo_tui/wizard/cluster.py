@@ -135,7 +135,7 @@ def partition_line(partition: Partition, width: int = 0) -> Content:
         gpus,
         t("wizard.cluster.cores", count=partition.cores),
         quantities.size(partition.memory * MIB) if partition.memory else "",
-        t("wizard.cluster.time", time=partition.time),
+        "" if partition.time == "infinite" else t("wizard.cluster.time", time=partition.time),
         "" if partition.up else t("wizard.cluster.down"),
     ]
     name = set_cell_size(one_line(partition.name), max(width, cell_len(one_line(partition.name))))

@@ -80,7 +80,7 @@ TEXTS: dict[str, str] = {
     "label.launch.devices": "Devices",
     "label.launch.strategy": "Strategy",
     "label.launch.offload": "Offload",
-    "label.launch.sequence_parallel": "Share pairs by",
+    "label.launch.sequence_parallel": "Sequence parallel",
     "label.launch.deepspeed": "DeepSpeed keys",
     "label.launch.slurm.partition": "Partition",
     "label.launch.slurm.account": "Account",
