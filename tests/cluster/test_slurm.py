@@ -33,6 +33,8 @@ TOKEN = "hf_" + "abcdefgh" * 4
 @pytest.fixture(scope="module", autouse=True)
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Two nodes, for all tests here: it takes some seconds to start."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to start a Slurm")
     folder = Path(f"/run/dpo-tui-slurm-{os.getpid()}")
     subprocess.run(["bash", SCRIPT, folder, "up"], check=True, timeout=300)
     before = os.environ.get("SLURM_CONF")
