@@ -38,6 +38,10 @@ def send_and_follow(prepared: Prepared, *, json: bool, detach: bool) -> Exit:
     except EngineError:
         take_back(prepared)
         raise
+    except KeyboardInterrupt:
+        if current_job(run) is None:  # nothing was sent yet
+            raise
+        return leave(run)
     if detach:
         talk(t("command.detached", where=shlex.quote(str(run.root))))
         say(jsonlib.dumps({"name": run.name, "path": str(run.root), "job": job}) if json else run.name)
@@ -71,9 +75,14 @@ def follow_job(run: RunDir, *, offset: int, json: bool) -> Exit:
     try:
         follow_events(run, waiting.lives, offset=offset, json=json)
     except KeyboardInterrupt:
-        talk(t("command.goes_on", name=run.name, where=shlex.quote(str(run.root))))
-        return Exit.INTERRUPTED
+        return leave(run)
     return announce(run, ending_of(run, None))
+
+
+def leave(run: RunDir) -> Exit:
+    """Say that the job goes on without this command, and how one comes back to it."""
+    talk(t("command.goes_on", name=run.name, where=shlex.quote(str(run.root))))
+    return Exit.INTERRUPTED
 
 
 class Waiting:

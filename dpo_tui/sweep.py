@@ -6,7 +6,6 @@ Each run is a run like any other, `NAME-1` and so on beside each other; the fold
 import itertools
 import json as jsonlib
 import os
-import shlex
 import shutil
 import time
 from collections.abc import Sequence
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dpo_tui.display import say, talk
-from dpo_tui.job_follow import require_beginning
-from dpo_tui.runs import effective_state, reason_text, state_word
+from dpo_tui.job_follow import leave, require_beginning
+from dpo_tui.runs import current_job, effective_state, reason_text, state_word
 from dpo_tui.starting import Prepared, create, locate, occupied, prepare, take_back
 from dpo_tui.sweep_table import result_of, table
 from dpo_tui.text import t
@@ -85,16 +84,17 @@ def prepare_sweep(
 
 def send_sweep(sweep: Sweep, *, json: bool, detach: bool) -> Exit:
     """Make its runs, send them as one job, and stay until all have ended; then print a table of what came out."""
-    send(sweep)
-    if detach:
-        names = [prepared.run.name for prepared in sweep.runs]
-        say(jsonlib.dumps(names) if json else "\n".join(names))
-        return Exit.DONE
     try:
+        send(sweep)
+        if detach:
+            names = [prepared.run.name for prepared in sweep.runs]
+            say(jsonlib.dumps(names) if json else "\n".join(names))
+            return Exit.DONE
         ended = _follow(sweep)
     except KeyboardInterrupt:
-        talk(t("command.goes_on", name=sweep.folder.name, where=shlex.quote(str(sweep.runs[0].run.root))))
-        return Exit.INTERRUPTED
+        if current_job(sweep.runs[0].run) is None:  # nothing was sent yet
+            raise
+        return leave(sweep.runs[0].run)
     results = [
         result_of(run.run, some, end.state)
         for run, some, end in zip(sweep.runs, sweep.values, ended, strict=True)

@@ -126,7 +126,7 @@ stop() {
     done
     local process
     for process in /proc/[0-9]*; do # what a job left when its daemons went
-        tr '\0' '\n' <"$process/environ" 2>/dev/null | grep -qx "SLURM_CONF=$SLURM_CONF" &&
+        tr '\0' '\n' 2>/dev/null <"$process/environ" | grep -qx "SLURM_CONF=$SLURM_CONF" &&
             [ "${process#/proc/}" != $$ ] && [ "${process#/proc/}" != $PPID ] && all+=" ${process#/proc/}"
     done
     for pid in $all; do kill -9 "$pid" 2>/dev/null || true; done

@@ -211,6 +211,12 @@ def test_stop_before_it_begins(config: Path, run: RunDir) -> None:
         assert refused.returncode == Exit.USAGE
         assert "running" in refused.stderr
         assert call("stop", run.root, "--wait").returncode == Exit.DONE
+        following = start("--headless", config, *TWO_NODES, "--resume")
+        until(lambda: slurm_says("squeue", "-h", "-t", "pending"), 30)
+        following.send_signal(signal.SIGINT)
+        _, said = following.communicate(timeout=30)
+        assert (following.returncode, "tiny goes on" in said) == (Exit.INTERRUPTED, True), said
+        assert call("stop", run.root, "--wait").returncode == Exit.DONE
     finally:
         slurm_says("scontrol", "update", "partitionname=test", "state=up")
     assert slurm_says("squeue", "-h", "-t", "pending") == ""

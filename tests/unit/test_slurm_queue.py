@@ -1,6 +1,5 @@
 """How a job stands: the answers of squeue and sacct, and what follows from them for its run."""
 
-import os
 import time
 from pathlib import Path
 
@@ -79,7 +78,7 @@ def command(folder: Path, name: str, script: str) -> None:
 
 def test_squeue_then_sacct_then_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What squeue has forgotten, sacct may know; either may be missing."""
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin")
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert ask(JOB) is None
     command(tmp_path, "sacct", "echo 'COMPLETED|None'")
     assert ask(JOB) == JobState("COMPLETED")
@@ -273,6 +272,6 @@ def test_the_job_around_this_process() -> None:
 def test_a_partition_as_sinfo_lists_it(
     line: str, found: Partition | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin")
+    monkeypatch.setenv("PATH", str(tmp_path))
     command(tmp_path, "sinfo", f"echo '{line}'")
     assert partitions() == ([] if found is None else [found])

@@ -10,11 +10,11 @@ import pytest
 from engine.config.load import load_config
 from engine.config.problems import ConfigError
 from engine.config.schema import Config
-from engine.exits import UsageError
+from engine.exits import EnvironmentUnfitError, UsageError
 from engine.launch.slurm.options import job_options
 from engine.launch.slurm.script import job_script
 from engine.launch.slurm.step import step_command
-from engine.launch.slurm.submit import without_secrets
+from engine.launch.slurm.submit import try_submission, without_secrets
 from engine.rundir.paths import RunDir
 
 HOSTILE = (
@@ -171,3 +171,29 @@ def test_a_secret_stays_here() -> None:
         "HEADER": f"Bearer {token}", "HF_HOME": "/h", "SBATCH_ACCOUNT": "lab", "KEYBOARD": "de",
     }  # fmt: skip
     assert set(without_secrets(environment)) == {"PATH", "HF_HOME", "SBATCH_ACCOUNT", "KEYBOARD"}
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("sbatch: error: invalid partition specified: nowhere", UsageError),
+        (
+            "sbatch: error: Batch job submission failed: Unable to contact slurm controller",
+            EnvironmentUnfitError,
+        ),
+        ("sbatch: fatal: Could not establish a configuration source", EnvironmentUnfitError),
+    ],
+)
+def test_a_cluster_that_refuses_and_one_that_does_not_answer(
+    said: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 2 is for what the config can put right, 8 for what it cannot."""
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(error, match=said.rpartition(": ")[2]):
+        try_submission(config_of(), [RunDir(tmp_path / "r")])
+    sbatch.unlink()
+    with pytest.raises(EnvironmentUnfitError, match="there is no sbatch here"):
+        try_submission(config_of(), [RunDir(tmp_path / "r")])

@@ -23,7 +23,7 @@ _SECRET = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY", re.IGNORECASE
 )
 _BUSY = re.compile(
-    r"Unable to contact|timed out|Connection refused|Resource temporarily|slurm_load|controller"
+    r"Unable to contact|timed out|Connection refused|Resource temporarily|slurm_load|controller|configuration source"
 )
 
 
