@@ -88,7 +88,8 @@ def _kind(key: Mapping[str, Any]) -> str:
     if key["type"] == "array":
         return "list of texts"
     if key["type"] == "object":
-        return "table of texts"
+        of_lists = key["additionalProperties"].get("type") == "array"
+        return "table of lists of texts, numbers, true and false" if of_lists else "table of texts"
     limits = ", ".join(f"{sign} {key[word]:,}" for word, sign in LIMITS.items() if word in key)
     return f"{KINDS[key['type']]} {limits}".rstrip()
 

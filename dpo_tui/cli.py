@@ -13,8 +13,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from dpo_tui.engine_verbs import become_engine, doctor, export_words
+from dpo_tui import engine_verbs
+from dpo_tui.run_verbs import attach, export, runs, stop
 from dpo_tui.template_verbs import templates_app
+from dpo_tui.words import ConfigPath, Json, Overrides, RunsDir
 from engine.exits import EngineError, Exit, UsageError
 from engine.sanitize import one_line
 
@@ -25,18 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(templates_app, name="templates")
-app.command()(doctor)
-
-ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The config, a TOML file.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or directory.")]
-RunsDir = Annotated[
-    Path | None, typer.Option("--runs", metavar="DIR", help="The directory of all runs, instead of ./runs.")
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train.max_steps=100. Repeatable."),
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs.")]
+app.command()(engine_verbs.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -220,81 +211,27 @@ def data(
     """Report what training would make of the data."""
     settings = [f"--set={override}" for override in overrides or ()]
     settings += [f"--model={model}"] if model is not None else []
-    become_engine("data", *(["--json"] if json else []), *settings, "--", str(config))
+    engine_verbs.become_engine("data", *(["--json"] if json else []), *settings, "--", str(config))
 
 
-@app.command()
-def runs(context: typer.Context, runs_dir: RunsDir = None, json: Json = False) -> None:
-    """List all runs with their states."""
-    from dpo_tui.runs import show
-
-    raise typer.Exit(show(runs_dir or context.obj, json=json))
+for verb in (runs, attach, stop, export):
+    app.command()(verb)
 
 
-@app.command()
-def attach(
-    context: typer.Context,
-    run: RunName,
-    runs_dir: RunsDir = None,
-    json: Json = False,
-    plain: Annotated[bool, typer.Option("--plain", help="A progress line instead of the screens.")] = False,
-) -> None:
-    """Follow a run from its start, whoever started it: its curves and its log, on a terminal."""
-    from dpo_tui.start_app import has_screen, run_app
-
-    root = _find(run, runs_dir or context.obj)
-    if not (json or plain) and has_screen():
-        raise typer.Exit(run_app(None, run=root))
-    from dpo_tui.headless import attach as follow
-
-    raise typer.Exit(follow(root, json=json))
-
-
-@app.command()
-def stop(
-    context: typer.Context,
-    run: RunName,
-    runs_dir: RunsDir = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Return when the run has ended.")] = False,
-) -> None:
-    """Ask a run to save a checkpoint and stop."""
-    from dpo_tui.stopping import stop as stop_run
-
-    raise typer.Exit(stop_run(_find(run, runs_dir or context.obj), wait=wait))
-
-
-@app.command()
-def export(
-    context: typer.Context,
-    run: RunName,
-    runs_dir: RunsDir = None,
-    checkpoint: Annotated[
-        str | None, typer.Option("--checkpoint", metavar="latest|best|STEP", help="Which checkpoint.")
-    ] = None,
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A DPO config of XTuner's, a .py file. It is read, never run."),
+    ],
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="Where the model is written.")
-    ] = None,
-    dtype: Annotated[
-        Literal["bfloat16", "float16", "float32"] | None, typer.Option("--dtype", help="Type of the weights.")
-    ] = None,
-    adapter: Annotated[
-        bool | None, typer.Option("--adapter/--no-adapter", help="The LoRA adapter alone, or merged.")
-    ] = None,
-    push: Annotated[
-        str | None, typer.Option("--push", metavar="REPO", help="Upload to this repo on the hub.")
-    ] = None,
-    public: Annotated[bool, typer.Option("--public", help="Let everyone see the uploaded repo.")] = False,
-    verify: Annotated[
-        bool | None,
-        typer.Option("--verify/--no-verify", help="Load it in a fresh process and compare its logits."),
+        Path | None,
+        typer.Option(
+            "--to", metavar="OUT.toml", help="File or folder, or - for stdout; FILE's name here when absent."
+        ),
     ] = None,
 ) -> None:
-    """Write a Hugging Face model from a run's checkpoint."""
-    given = export_words(checkpoint, to, dtype, adapter=adapter, push=push, public=public, verify=verify)
-    become_engine("export", *given, "--", str(_find(run, runs_dir or context.obj)))
+    """Turn a DPO config of XTuner's into one of ours, and say what became of each setting."""
+    from dpo_tui.importing.command import import_file
 
-
-def _find(run: str, runs_dir: Path | None) -> Path:
-    from dpo_tui.runs import find
-
-    return find(run, runs_dir)
+    import_file(file, to)

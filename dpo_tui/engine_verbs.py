@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from dpo_tui.text import language
 from engine.exits import UsageError
 from engine.launch.local import ENGINE
 from engine.sanitize import one_line
@@ -23,7 +24,14 @@ def doctor(
 
 
 def become_engine(*arguments: str) -> NoReturn:
-    """Replace this process by the engine: its output, its exit code, and signals reach it directly."""
+    """Replace this process by the engine: its output, its exit code, and signals reach it directly.
+
+    It speaks English: in another language it is a child of this process, which says what it tells.
+    """
+    if language() != "en":
+        from dpo_tui.engine_in_words import carry_out
+
+        raise typer.Exit(carry_out(arguments))
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -36,6 +44,7 @@ def export_words(
     dtype: str | None,
     *,
     adapter: bool | None,
+    layout: str | None,
     push: str | None,
     public: bool,
     verify: bool | None,
@@ -48,7 +57,7 @@ def export_words(
         raise UsageError(
             "export.nothing_public", "--public needs --push REPO: nothing is uploaded without it"
         )
-    options = {"--checkpoint": checkpoint, "--to": to, "--dtype": dtype, "--push": push}
+    options = {"--checkpoint": checkpoint, "--to": to, "--dtype": dtype, "--layout": layout, "--push": push}
     words = [f"{name}={value}" for name, value in options.items() if value is not None]
     switches = {"adapter": adapter, "verify": verify}
     words += [f"--{'' if on else 'no-'}{name}" for name, on in switches.items() if on is not None]

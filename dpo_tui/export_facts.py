@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dpo_tui.export_story import RECORD
+from dpo_tui.export_story import RECORD, result_of
 from dpo_tui.text import t
 from engine.config.local import expanded
 from engine.rundir.checkpoints import CheckpointIndex
@@ -105,3 +105,17 @@ def folder_problem(typed: str) -> str:
     if names and RECORD not in names:
         return t("export.folder.occupied", name=min(names))
     return ""
+
+
+def replaced_export(typed: str) -> str:
+    """What is said of an export that the folder holds, and another would take the place of; empty where none does."""
+    found = result_of(expanded(typed.strip()).absolute()) if typed.strip() else None
+    if found is None or found.step is None or found.dtype is None:
+        return ""
+    return t("export.folder.replaces", what=in_words(found.step, found.adapter, found.dtype))
+
+
+def in_words(step: int, adapter: bool, dtype: str) -> str:
+    """What an export is of."""
+    kind = t(f"export.kind.{'adapter' if adapter else 'merged'}")
+    return f"step-{step} · {kind} · {dtype}"

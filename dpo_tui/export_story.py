@@ -1,6 +1,7 @@
 """What an export's file of events tells: its stages, what came of it, the answers, and how it ended."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,11 @@ class Result:
     dtype: str | None = None
     adapter: bool = False
     chat: bool = False
+    own_code: bool = False
+    code_revision: str | None = None
+    family: str | None = None
+    four_bits: str | None = None
+    """These four as `loading_snippet` takes them."""
     bytes: int | None = None
     proof: Mapping[str, Any] | None = None
     stops_at: str | None = None
@@ -139,10 +145,24 @@ def result_of(folder: Path) -> Result | None:
         dtype=dtype if isinstance(dtype, str) else None,
         adapter=os.path.isfile(folder / "adapter_config.json"),
         chat="chat_template" in config or os.path.isfile(folder / "chat_template.jinja"),
+        own_code=record.get("own_code") is True,
+        code_revision=_commit(record.get("code_revision")),
+        family=_text(record.get("family")),
+        four_bits=_text(record.get("four_bits")),
         bytes=_bytes(record.get("files")),
         proof=proof if isinstance(proof, dict) else None,
         stops_at=_stop(folder, config),
     )
+
+
+def _text(value: object) -> str | None:
+    """A word of the record that goes into a program: a name, and nothing else that a strange record may hold."""
+    return value if isinstance(value, str) and value.isidentifier() else None
+
+
+def _commit(value: object) -> str | None:
+    """As `_text`, of a commit."""
+    return value if isinstance(value, str) and re.fullmatch("[0-9a-f]{40}", value) else None
 
 
 def _bytes(files: object) -> int | None:

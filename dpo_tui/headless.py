@@ -19,8 +19,9 @@ from dpo_tui.ending import announce, ending_of
 from dpo_tui.follow_events import follow_events
 from dpo_tui.job_follow import send_and_follow
 from dpo_tui.runs import effective_state
-from dpo_tui.starting import adopt_launch, create, prepare
-from dpo_tui.sweep import prepare_sweep, send_sweep
+from dpo_tui.setting_off import to_start
+from dpo_tui.starting import Prepared, make_ready
+from dpo_tui.sweep import Sweep, send_sweep
 from dpo_tui.text import t
 from engine.exits import Exit, UsageError
 from engine.launch.local import SupervisorCommand, spawn_supervisor, supervisor_command
@@ -53,26 +54,13 @@ def launch(
     if dry_run and json:
         text = "--dry-run prints TOML, the config as it would be trained: leave out --json"
         raise UsageError("cli.dry_run_json", text)
-    sweep = prepare_sweep(config, run_name=run_name, runs_dir=runs_dir, overrides=overrides, resume=resume)
-    if sweep is not None and not dry_run:
-        return send_sweep(sweep, json=json, detach=detach)
-    prepared = prepare(config, run_name=run_name, runs_dir=runs_dir, overrides=overrides, resume=resume)
+    what = to_start(config, run_name=run_name, runs_dir=runs_dir, overrides=overrides, resume=resume)
     if dry_run:
-        describe(prepared, supervisor, sweep)
+        describe(what, supervisor)
         return Exit.DONE
-    if prepared.done:
-        return attach(prepared.run.root, json=json)
-    if prepared.export_ignored:
-        talk(t("command.export_ignored", path=prepared.run.config))
-    if prepared.resuming:
-        adopt_launch(prepared)
-    else:
-        create(prepared)
-    if prepared.config.launch.launcher == "slurm":
-        return send_and_follow(prepared, json=json, detach=detach)
-    if detach:
-        return _start_and_leave(prepared.run, supervisor, json=json)
-    return _start_and_follow(prepared.run, supervisor, json=json)
+    if isinstance(what, Sweep):
+        return send_sweep(what, json=json, detach=detach)
+    return _start(what, supervisor, json=json, detach=detach)
 
 
 def attach(run: Path, *, json: bool = False) -> Exit:
@@ -85,6 +73,20 @@ def attach(run: Path, *, json: bool = False) -> Exit:
         talk(t("command.goes_on", name=directory.name, where=shlex.quote(str(directory.root))))
         return Exit.INTERRUPTED
     return announce(directory, ending_of(directory, None))
+
+
+def _start(prepared: Prepared, supervisor: SupervisorCommand, *, json: bool, detach: bool) -> Exit:
+    """Start a run where its config says, unless it is done already."""
+    if prepared.done:
+        return attach(prepared.run.root, json=json)
+    if prepared.export_ignored:
+        talk(t("command.export_ignored", path=prepared.run.config))
+    if prepared.on_cluster:
+        return send_and_follow(prepared, json=json, detach=detach)
+    make_ready(prepared)
+    if detach:
+        return _start_and_leave(prepared.run, supervisor, json=json)
+    return _start_and_follow(prepared.run, supervisor, json=json)
 
 
 def _start_and_follow(run: RunDir, command: SupervisorCommand, *, json: bool) -> Exit:

@@ -3,25 +3,20 @@
 import json as jsonlib
 import shlex
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 
 from dpo_tui.display import say, talk
 from dpo_tui.ending import announce, ending_of
 from dpo_tui.follow_events import follow_events
 from dpo_tui.runs import current_job, effective_state, reason_text
-from dpo_tui.starting import Prepared, take_back
+from dpo_tui.sending import send
+from dpo_tui.starting import Prepared
 from dpo_tui.text import t
-from engine.exits import EngineError, Exit, UsageError
-from engine.launch.slurm.queue import QUEUE, cancel
-from engine.launch.slurm.submit import submit
+from engine.exits import Exit
 from engine.rundir.events import complete_size
 from engine.rundir.paths import RunDir
 from engine.rundir.status import Status
 
 _LOOK_SECONDS = 1.0
-_VERDICT_SECONDS = 20.0
-"""How long the cluster has to say that it will never begin a job: it looks at a new one within seconds."""
 
 
 def send_and_follow(prepared: Prepared, *, json: bool, detach: bool) -> Exit:
@@ -31,13 +26,12 @@ def send_and_follow(prepared: Prepared, *, json: bool, detach: bool) -> Exit:
     """
     run = prepared.run
     offset = complete_size(run.events)
-    try:
-        job = submit(prepared.config, [run], run.job_script)
+
+    def tell(job: str) -> None:
         talk(t("command.sent", name=run.name, job=job, root=run.root))
-        require_beginning([prepared])
-    except EngineError:
-        take_back(prepared)
-        raise
+
+    try:
+        job = send([prepared], run.job_script, sent=tell)
     except KeyboardInterrupt:
         if current_job(run) is None:  # nothing was sent yet
             raise
@@ -47,26 +41,6 @@ def send_and_follow(prepared: Prepared, *, json: bool, detach: bool) -> Exit:
         say(jsonlib.dumps({"name": run.name, "path": str(run.root), "job": job}) if json else run.name)
         return Exit.DONE
     return follow_job(run, offset=offset, json=json)
-
-
-def require_beginning(runs: Sequence[Prepared]) -> None:
-    """Wait until the cluster has looked at the job that was sent for these runs.
-
-    Where it will never begin, the job is cancelled: raises UsageError.
-    """
-    job = current_job(runs[0].run)
-    assert job is not None, "its job was sent just now"
-    deadline = time.monotonic() + _VERDICT_SECONDS
-    while time.monotonic() < deadline:
-        QUEUE.forget(job)
-        state = QUEUE.state(job, _VERDICT_SECONDS)
-        if state is None or not state.waits or state.reason not in ("", "None"):
-            break
-        time.sleep(_LOOK_SECONDS)
-    if state is not None and state.never:
-        why = reason_text(effective_state(runs[0].run))
-        cancel(replace(job, id=job.id.partition("_")[0]))  # of a sweep, the whole array
-        raise UsageError("slurm.never", f"{why}. It was cancelled", why=why, job=job.id)
 
 
 def follow_job(run: RunDir, *, offset: int, json: bool) -> Exit:

@@ -48,12 +48,15 @@ def _code(run: Standing) -> str:
 
 
 def resume(root: Path, supervisor: SupervisorCommand) -> bool:
-    """Start the run's supervisor again; False for a run that is done. It belongs to nobody. Raises EngineError."""
+    """Start the run's supervisor again, or send its job; False for a run that is done. It belongs to nobody.
+
+    A job may take 20 seconds: so in a thread. Raises EngineError.
+    """
     from dpo_tui.setting_off import set_off
     from dpo_tui.starting import prepare
 
     prepared = prepare(RunDir(root).config, resume=True)
     if prepared.done:
         return False
-    set_off(prepared.run, supervisor)
+    set_off(prepared, supervisor)
     return True

@@ -1,18 +1,57 @@
-"""A run set off that nobody owns: a supervisor of this machine, or a job on the cluster."""
+"""What a config starts, decided in one place: a sweep, a job, or a run of this machine; and its start for nobody."""
 
-from engine.config.load import load_config
+from collections.abc import Sequence
+from pathlib import Path
+
+from dpo_tui import sending, sweep
+from dpo_tui.sending import Wanted
+from dpo_tui.starting import Prepared, make_ready, prepare, take_back
+from dpo_tui.sweep import Sweep, prepare_sweep
+from engine.exits import EnvironmentUnfitError
 from engine.launch.local import SupervisorCommand, spawn_supervisor
-from engine.launch.slurm.submit import submit
 from engine.rundir.paths import RunDir
 
 
-def set_off(run: RunDir, command: SupervisorCommand) -> str | None:
-    """Start the run by what its config says; returns the id of the job, None for a run of this machine.
+def to_start(
+    path: Path,
+    *,
+    run_name: str | None = None,
+    runs_dir: Path | None = None,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+) -> Sweep | Prepared:
+    """The sweep or the run that the config at `path` describes. Nothing is written.
 
-    Raises EngineError, and OSError where its supervisor cannot be started.
+    Raises EngineError with what stands in the way.
     """
-    config = load_config(run.config).config
-    if config.launch.launcher == "slurm":
-        return submit(config, [run], run.job_script)
-    spawn_supervisor(run, owner=False, command=command)
-    return None
+    found = prepare_sweep(path, run_name=run_name, runs_dir=runs_dir, overrides=overrides, resume=resume)
+    return found or prepare(path, run_name=run_name, runs_dir=runs_dir, overrides=overrides, resume=resume)
+
+
+def set_off(what: Sweep | Prepared, command: SupervisorCommand, wanted: Wanted = lambda: True) -> RunDir:
+    """Start it, owned by nobody; returns the run, of a sweep the first.
+
+    A job is waited for until the cluster has looked at it, or nobody `wanted` to know. Of a new run that does not start
+    nothing stays. Raises EngineError with what stands in the way.
+    """
+    if isinstance(what, Sweep):
+        sweep.send(what, wanted=wanted)
+        return what.runs[0].run
+    if what.on_cluster:
+        sending.send([what], what.run.job_script, wanted=wanted)
+    else:
+        _spawn(what, command)
+    return what.run
+
+
+def _spawn(prepared: Prepared, command: SupervisorCommand) -> None:
+    make_ready(prepared)
+    try:
+        spawn_supervisor(prepared.run, owner=False, command=command)
+    except BaseException as error:
+        take_back(prepared)  # made a moment ago: it may be tried again
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            text = f"the training process cannot be started: {reason}"
+            raise EnvironmentUnfitError("launch.cannot_start", text, reason=reason) from error
+        raise

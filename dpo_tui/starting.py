@@ -31,7 +31,12 @@ class Prepared:
     export_ignored: bool = False
     """The config given asks for another export than the run's own config, which wins."""
     relaunched: bool = False
-    """The config given asks for other devices than the run had, and gets them: `adopt_launch` writes that down."""
+    """The config given asks for other devices than the run had, and gets them: `make_ready` writes that down."""
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether a job carries it, not a process of this machine."""
+        return self.config.launch.launcher == "slurm"
 
     @property
     def done(self) -> bool:
@@ -64,7 +69,7 @@ def prepare(
     if occupied(run.root):
         text = f"{run.root} exists already: {_way_out(run)}{_start_over(run)}"
         raise UsageError("run.exists", text, run=str(run.root), case="run" if is_run(run.root) else "")
-    config = _placed(config, run)
+    config = placed(config, run)
     require_inputs(config)
     return Prepared(run, config, resuming=False)
 
@@ -121,6 +126,17 @@ def occupied(root: Path) -> bool:
         return True
 
 
+def make_ready(prepared: Prepared) -> None:
+    """Make the directory of a new run; give one to be resumed the [launch] it was asked to go on with.
+
+    Raises UsageError and CannotWriteError.
+    """
+    if not prepared.resuming:
+        create(prepared)
+    elif prepared.relaunched:
+        write_whole(prepared.run.config, resolved_toml(prepared.config).encode())
+
+
 def create(prepared: Prepared) -> None:
     """Make the directory of a new run, whole or not at all. Raises UsageError and CannotWriteError."""
     root = prepared.run.root
@@ -139,12 +155,6 @@ def take_back(prepared: Prepared) -> None:
     """Remove the directory of a new run that could not be started; one to be resumed stays as it is."""
     if not prepared.resuming:
         shutil.rmtree(prepared.run.root, ignore_errors=True)
-
-
-def adopt_launch(prepared: Prepared) -> None:
-    """Give a run that is to be resumed the [launch] it was asked to go on with. Raises CannotWriteError."""
-    if prepared.relaunched:
-        write_whole(prepared.run.config, resolved_toml(prepared.config).encode())
 
 
 def _claim(unfinished: Path, run: RunDir) -> None:
@@ -188,7 +198,7 @@ def _resumed(run: RunDir, given: Config) -> Prepared:
     )
 
 
-def _placed(config: Config, run: RunDir) -> Config:
+def placed(config: Config, run: RunDir) -> Config:
     """The config as the run's own, which names its place. Raises UsageError for a place no config can name."""
     base = str(run.root.parent)
     if fault := next(string_faults(base), None):

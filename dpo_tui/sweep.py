@@ -8,23 +8,26 @@ import json as jsonlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dpo_tui import sending
 from dpo_tui.display import say, talk
-from dpo_tui.job_follow import leave, require_beginning
+from dpo_tui.job_follow import leave
 from dpo_tui.runs import current_job, effective_state, reason_text, state_word
-from dpo_tui.starting import Prepared, create, locate, occupied, prepare, take_back
+from dpo_tui.sending import Wanted
+from dpo_tui.starting import Prepared, locate, occupied, placed, prepare
 from dpo_tui.sweep_table import result_of, table
 from dpo_tui.text import t
 from engine.config.load import load_config
+from engine.config.schema import Config
 from engine.config.toml import written
 from engine.exits import EngineError, Exit, UsageError
-from engine.launch.slurm.submit import submit
 from engine.launch.verdict import exit_of
 from engine.rundir.files import writing
+from engine.rundir.paths import RunDir
 from engine.rundir.status import Status
 
 _LOOK_SECONDS = 1.0
@@ -35,6 +38,8 @@ MOST_RUNS = 1000
 class Sweep:
     """The runs of a sweep, each with what it varies, and the `folder` of its script."""
 
+    config: Config
+    """What all of them have in common, with the values that they vary."""
     folder: Path
     runs: tuple[Prepared, ...]
     values: tuple[dict[str, Any], ...]
@@ -79,13 +84,18 @@ def prepare_sweep(
         )
         for number, some in enumerate(values, start=1)
     )
-    return Sweep(folder, runs, tuple(values))
+    return Sweep(placed(config, RunDir(folder)), folder, runs, tuple(values))
 
 
 def send_sweep(sweep: Sweep, *, json: bool, detach: bool) -> Exit:
     """Make its runs, send them as one job, and stay until all have ended; then print a table of what came out."""
+
+    def tell(job: str) -> None:
+        count = len(sweep.left)
+        talk(t("command.sweep.sent", name=sweep.folder.name, count=count, job=job, root=sweep.folder))
+
     try:
-        send(sweep)
+        send(sweep, sent=tell)
         if detach:
             names = [prepared.run.name for prepared in sweep.runs]
             say(jsonlib.dumps(names) if json else "\n".join(names))
@@ -104,26 +114,19 @@ def send_sweep(sweep: Sweep, *, json: bool, detach: bool) -> Exit:
     return next((code for code in codes if code is not Exit.DONE), Exit.DONE)
 
 
-def send(sweep: Sweep) -> None:
-    """Make the runs that are still to be trained, and send them as one job. Raises EngineError; then none is left."""
+def send(
+    sweep: Sweep, *, sent: Callable[[str], object] = lambda _: None, wanted: Wanted = lambda: True
+) -> None:
+    """Make the runs that are still to be trained, and send them as one job: as `dpo_tui.sending.send` does."""
     left = sweep.left
     if not left:
         return
     anew = not sweep.folder.exists()
-    made: list[Prepared] = []
+    with writing(sweep.folder):
+        sweep.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        for prepared in left:
-            if not prepared.resuming:
-                create(prepared)
-                made.append(prepared)
-        with writing(sweep.folder):
-            sweep.folder.mkdir(mode=0o700, exist_ok=True)
-        job = submit(left[0].config, [prepared.run for prepared in left], sweep.script)
-        talk(t("command.sweep.sent", name=sweep.folder.name, count=len(left), job=job, root=sweep.folder))
-        require_beginning(left)
+        sending.send(left, sweep.script, sent=sent, wanted=wanted)
     except EngineError:
-        for prepared in made:
-            take_back(prepared)
         if anew:
             shutil.rmtree(sweep.folder, ignore_errors=True)
         raise

@@ -3,8 +3,9 @@
 from difflib import get_close_matches
 from pathlib import Path
 
-from engine.exits import CannotWriteError, UsageError
-from engine.sanitize import one_line, visible
+from dpo_tui.new_file import write_new
+from engine.exits import UsageError
+from engine.sanitize import visible
 from engine.shipped import template_dir, template_names
 
 
@@ -24,29 +25,7 @@ def copy(name: str, destination: Path | None) -> Path:
     Returns the path written. Raises UsageError rather than overwrite anything, CannotWriteError if the
     file system refuses.
     """
-    content = text(name)
-    path = destination or Path(f"{name}.toml")
-    shown = one_line(str(path))
-    try:
-        if path.is_dir():
-            path = path / f"{name}.toml"
-            shown = one_line(str(path))
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        message = (
-            f"{shown} exists and is not overwritten. Give another name: dpo-tui templates cp {name} FILE"
-        )
-        raise UsageError("templates.exists", message, path=str(path), name=name) from None
-    except FileNotFoundError:
-        message = f"{shown} cannot be written: its directory does not exist"
-        raise UsageError("templates.no_directory", message, path=str(path)) from None
-    except OSError as error:
-        message = f"{shown} cannot be written: {error.strerror}"
-        raise CannotWriteError(
-            "templates.cannot_write", message, path=str(path), detail=error.strerror
-        ) from error
-    return path
+    return write_new(text(name), destination, f"{name}.toml", f"dpo-tui templates cp {name} FILE")
 
 
 def _path(name: str) -> Path:

@@ -1,24 +1,26 @@
 """`python -m engine VERB`: the processes of a run, and the engine's own commands. Needs no torch by itself."""
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
+import engine.no_hub_code  # noqa: F401  (before what it concerns)
 from engine.arguments import Parser
 from engine.exits import EngineError, Exit, UsageError
 from engine.launch.slurm.task import in_step, run_task
 from engine.process import parent_death_signal, process_id
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
-from engine.sanitize import brief, visible
+from engine.telling import tell, tell_in_lines
 
 
 def main(argv: Sequence[str] | None = None) -> Exit:
     """Carry out one command; whatever stops it ends as one line on stderr and its exit code."""
     verb, rest = _parse(sys.argv[1:] if argv is None else list(argv))
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it remarks on being imported, as peft does
     try:
         _require_working_directory()
         code = _carry_out(verb, rest)
@@ -26,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
             sys.stdout.flush()  # here a full disk still has an exit code
         return code
     except EngineError as error:
-        _say(error.text)
+        tell("error", error.text, error.code, error.params)
         return error.exit
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> Exit:
         return Exit.DONE
     except OSError as error:
         _drop_output()
-        _say(f"{error.filename or 'output'}: {error.strerror or error}")
+        tell("error", f"{error.filename or 'output'}: {error.strerror or error}")
         return Exit.CANNOT_WRITE
 
 
@@ -57,6 +59,10 @@ def _carry_out(verb: str, rest: Sequence[str]) -> Exit:
             from engine.memory_command import main as memory
 
             return memory(rest)
+        case "fetch":
+            from engine.fetch_command import main as fetch
+
+            return fetch(rest)
         case "doctor":
             from engine.doctor import main as doctor
 
@@ -79,12 +85,6 @@ def _require_working_directory() -> None:
         raise UsageError("cwd.missing", text) from error
 
 
-def _say(text: str) -> None:
-    """One line on stderr. That may be a log on a full disk; the exit code still tells."""
-    with suppress(OSError):
-        print(brief(visible(text)), file=sys.stderr, flush=True)
-
-
 def _drop_output() -> None:
     """What stdout still holds goes nowhere, or Python would try again, and complain, when it exits."""
     if sys.stdout is not None:
@@ -93,11 +93,18 @@ def _drop_output() -> None:
 
 def _parse(argv: list[str]) -> tuple[str, list[str]]:
     parser = Parser(prog="python -m engine", description=__doc__)
+    verbs = ["run", "rank", "data", "memory", "fetch", "doctor", "preview", "export", "answers"]
     parser.add_argument(
-        "verb", choices=["run", "rank", "data", "memory", "doctor", "preview", "export", "answers"]
+        "--told",
+        type=process_id,
+        help="PID:START of the process to tell things as JSON lines, and to die with",
     )
+    parser.add_argument("verb", choices=verbs)
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="the verb's own arguments")
     parsed = parser.parse_args(argv)
+    if parsed.told is not None:
+        parent_death_signal(parsed.told)
+        tell_in_lines()
     return parsed.verb, parsed.rest
 
 

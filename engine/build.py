@@ -1,36 +1,27 @@
 """From config and prepared pairs to a trainer: the model loaded, cast and compiled, the fastest way that is exact."""
 
-from dataclasses import replace
-
-import torch
-
 from engine.attention import native_problem
 from engine.compiled import compile_policy, wanted
 from engine.config.schema import Config
 from engine.data.prepared.pairs import Pair
 from engine.data.prepared.prepared_set import Prepared
 from engine.exits import UnusableError, UsageError
-from engine.launch.deepspeed import STAGES, deepspeed_config
-from engine.memory import Setup, estimate
-from engine.models.adapters import add_lora
+from engine.memory import Setup, Strategy, estimate
 from engine.models.load import LoadedModel, load_model
+from engine.models.nf4 import packed_weights
 from engine.models.resolve import resolve
-from engine.models.weights import trained_tensors
-from engine.optimizer import MasterWeights, split_precision
 from engine.pair_set import PairSet, tokens_in_all
 from engine.parallel.processes import Processes
-from engine.parallel.replicated import Replicated
-from engine.parallel.strategy import Strategy
 from engine.parallel.team import Team
-from engine.policy import Policy, choose_mode
-from engine.precision import computing_type
+from engine.placement import Placed, place
+from engine.policy import Policy, choose_mode, shape_of_model
 from engine.remedy import Pairs, fits, remedy, tight
 from engine.room import pairs_of, room, setup_of, strategy_for, with_pack_size
-from engine.rounding import DTYPES
 from engine.rundir.control import Control
 from engine.rundir.events import EventWriter
 from engine.rundir.paths import RunDir
 from engine.trainer import Trainer
+from engine.whole import size
 
 
 def build(
@@ -45,25 +36,24 @@ def build(
     events.phase("download", "start")
     with processes.first():
         resolved = resolve(config.model)
-    loaded = load_model(resolved)
+    loaded = load_model(resolved, config.model.quantization, as_stored=True)
     events.phase("download", "end")
     require_fit(loaded, prepared)
-    policy, weights = trainable(config, loaded, processes.device)
-    use_fastest_mode(policy, config, longest_of(prepared), events)
-    train_set = PairSet.of(prepared.train, policy.shares_prefix, policy.key_cost)
-    eval_set = PairSet.of(prepared.eval, policy.shares_prefix, policy.key_cost) if prepared.eval else None
-    compiling = pays_to_compile(config, policy, tokens_in_all(config, train_set))
-    setup = setup_of(config, policy, weights.size, processes.world, compiled=compiling)
-    pairs = pairs_of(train_set, eval_set, config, processes.world)
-    way = strategy_for(config, run, policy, setup, pairs, processes)
-    compiling = compiling and way != "zero3"  # whose weights come and go within a layer
-    setup = setup and replace(setup, strategy=way, compiled=compiling)
-    config = with_pack_size(config, run, policy, setup, pairs, processes)
+    way = way_for(config, run, loaded, prepared, processes)
+    placed = place(way, config, loaded, processes)
+    policy = placed.policy
+    tell_of_quantized(config, policy, events)
+    use_fastest_mode(placed, config, longest_of(prepared), events)
+    train_set, eval_set = pair_sets(prepared, policy.shares_prefix, policy.key_cost)
+    compiling = pays_to_compile(config, policy, tokens_in_all(config, train_set)) and way != "zero3"
+    setup = setup_of(config, policy, way, placed.size, processes.world, compiled=compiling)
+    pairs = pairs_of(train_set, eval_set, config)
+    config = with_pack_size(config, run, setup, pairs, processes)
     if compiling:
         with processes.first():
             compile_all(policy, events, longest_of(prepared))
     policy.team = team_of(config, policy, processes)
-    strategy = laid_out(way, config, policy, weights, processes)
+    strategy = placed.laid_out()
     trainer = Trainer(config, policy, strategy, processes, train_set, eval_set, events, control)
     tell_of_packs(trainer)
     if setup is None:
@@ -88,44 +78,51 @@ def team_of(config: Config, policy: Policy, processes: Processes) -> Team | None
     return Team(processes, size)
 
 
-def laid_out(
-    way: str, config: Config, policy: Policy, weights: MasterWeights, processes: Processes
+def way_for(
+    config: Config, run: RunDir, loaded: LoadedModel, prepared: Prepared, processes: Processes
 ) -> Strategy:
-    """The weights on the devices by the strategy of that name. Raises UsageError."""
-    if way in STAGES:
-        from engine.parallel.ops import build_for_cpu
-        from engine.parallel.zero import Zero
-
-        with processes.first():
-            build_for_cpu()
-        keys = deepspeed_config(config, way, computing_type(config.model.dtype, fast_bf16=True))
-        return Zero(policy, trained_tensors(policy.model), weights.weights, config.optimizer, keys, processes)
-    return Replicated(policy, weights, processes)
+    """The strategy by its name. Raises CannotWriteError."""
+    shape = shape_of_model(loaded.model)
+    pairs = pairs_of(*pair_sets(prepared, config.train.share_prompt, 0.0), config)
+    return strategy_for(config, run, shape, pairs, processes)
 
 
-def trainable(config: Config, loaded: LoadedModel, device: torch.device) -> tuple[Policy, MasterWeights]:
-    """The model in its computing type on its device, with its adapters, and the weights that are trained."""
-    lora = config.model.lora
-    model = loaded.model if lora is None else add_lora(loaded.model, lora, config.run.seed)
-    trained = trained_tensors(model)
-    dtype = DTYPES[config.model.dtype]
-    masters = split_precision(model, trained, dtype, device, adapters=lora is not None)
-    if config.train.gradient_checkpointing:
-        enable_checkpointing(loaded)
-    return Policy(model), MasterWeights(trained, masters, config.optimizer)
+def pair_sets(prepared: Prepared, shares: bool, key_cost: float) -> tuple[PairSet, PairSet | None]:
+    """The pairs to train on and those to evaluate on, as a policy packs them."""
+    train, evaluation = prepared.train, prepared.eval
+    return (
+        PairSet.of(train, shares, key_cost),
+        PairSet.of(evaluation, shares, key_cost) if evaluation else None,
+    )
 
 
-def use_fastest_mode(policy: Policy, config: Config, pair: Pair, events: EventWriter) -> None:
+def use_fastest_mode(placed: Placed, config: Config, pair: Pair, events: EventWriter) -> None:
     """Choose how packs are computed, and say what does not work here and why."""
-    lora = config.model.lora
+    lora, policy = config.model.lora, placed.policy
     dropout = lora is not None and lora.dropout > 0
-    choice = choose_mode(policy, pair, config.train.share_prompt, dropout)
+    choice = choose_mode(policy, pair, config.train.share_prompt, dropout, placed.recover)
     policy.use_mode(choice.mode)
     if choice.reason:
         events.warning("policy.mode", choice.reason, mode=choice.mode, reason=choice.reason)
     if problem := native_problem(policy.base):
         reason = f"the CPU's attention kernel cannot be built ({problem})"
         events.warning("compile.fallback", f"attention is torch's own: {reason}", reason=reason)
+
+
+def tell_of_quantized(config: Config, policy: Policy, events: EventWriter) -> None:
+    """That most of a base is not in 4 bits, though it was asked for: experts, for one, are no linear layers."""
+    if not config.model.quantization:
+        return
+    embeddings = (policy.base.get_input_embeddings(), policy.base.get_output_embeddings())
+    outside = {id(p) for module in embeddings if module is not None for p in module.parameters()}
+    inner = sum(size(p) for p in policy.base.parameters() if id(p) not in outside and not p.requires_grad)
+    share = packed_weights(policy.base) / inner
+    if share < 0.5:
+        text = (
+            f"only {share:.0%} of the weights between embeddings and head are in 4 bits: the others, such as those "
+            "of experts, are not in linear layers and stay as they are"
+        )
+        events.warning("model.little_quantized", text, percent=round(100 * share))
 
 
 def tell_of_packs(trainer: Trainer) -> None:
@@ -137,7 +134,8 @@ def tell_of_packs(trainer: Trainer) -> None:
 
 def tell_of_memory(trainer: Trainer, setup: Setup, pairs: Pairs) -> None:
     """The peak that is expected, and, where it may not fit, what is the most of it and what would make it fit."""
-    expected, there = estimate(setup, trainer.largest_work()), room(trainer.policy, trainer.processes.world)
+    there = room(trainer.processes.device, trainer.processes.world)
+    expected = estimate(setup, trainer.largest_work())
     trainer.events.emit("memory", room=there, tokens_per_pack=trainer.pack_size, **expected.to_json())
     print(expected, flush=True)
     if not fits(expected.total, there):
@@ -157,8 +155,8 @@ def tell_of_unknown_memory(trainer: Trainer, loaded: LoadedModel) -> None:
 
 def pays_to_compile(config: Config, policy: Policy, tokens: float) -> bool:
     """Whether this policy will be compiled."""
-    size = sum(p.numel() for p in policy.parameters())
-    return policy.mode != "single" and wanted(config, size, tokens, policy.base.device.type)
+    weights = sum(map(size, policy.parameters()))
+    return policy.mode != "single" and wanted(config, weights, tokens, policy.base.device.type)
 
 
 def compile_all(policy: Policy, events: EventWriter, pair: Pair) -> None:
@@ -167,17 +165,6 @@ def compile_all(policy: Policy, events: EventWriter, pair: Pair) -> None:
     if reason := compile_policy(policy, pair):
         events.warning("compile.fallback", f"nothing is compiled: {reason}", reason=reason)
     events.phase("compile", "end")
-
-
-def enable_checkpointing(loaded: LoadedModel) -> None:
-    """Recompute activations in the backward pass, for models that can."""
-    if not loaded.model.supports_gradient_checkpointing:
-        raise UnusableError(
-            "model.no_checkpointing",
-            f"{loaded.origin.id} cannot recompute activations: set train.gradient_checkpointing = false",
-            id=loaded.origin.id,
-        )
-    loaded.model.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def require_fit(loaded: LoadedModel, prepared: Prepared) -> None:

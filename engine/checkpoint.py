@@ -6,8 +6,9 @@ How a folder becomes a checkpoint, safely, is `rundir.checkpoints`.
 
 import platform
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from engine.exits import CannotWriteError, UnusableError
@@ -94,7 +95,10 @@ def check_identity(index: CheckpointIndex, step: int, identity: Identity) -> Non
 
 def versions() -> dict[str, str]:
     """The versions that decide whether a resume can be bit for bit."""
-    return {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
+    found = {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
+    with suppress(PackageNotFoundError):  # an extra
+        found["bitsandbytes"] = version("bitsandbytes")
+    return found
 
 
 def require_space(index: CheckpointIndex, trained: int, copies: int) -> None:

@@ -23,9 +23,11 @@ import torch
 from engine.arguments import Parser
 from engine.cgroup import own_limit
 from engine.exits import Exit
+from engine.extras import BITSANDBYTES
 from engine.kernels import cpu_attention
 from engine.kernels.compiled import compiler_problem
 from engine.models.quiet import quiet_libraries, talk_on_stderr
+from engine.modelscope_home import INSTALL, PACKAGE
 from engine.numerics import device_has_bf16
 from engine.parallel.ops import build_folder, lock_age
 
@@ -120,6 +122,22 @@ def deepspeed() -> Iterator[Finding]:
         yield Finding("lock", "warn", {"path": str(folder / "lock"), "minutes": int(age // 60)})
 
 
+def modelscope() -> Iterator[Finding]:
+    """The package for models and data of ModelScope."""
+    try:
+        yield Finding("modelscope", "ok", {"version": version(PACKAGE)})
+    except PackageNotFoundError:
+        yield Finding("modelscope", "note", {"command": INSTALL})
+
+
+def quantizer() -> Iterator[Finding]:
+    """What QLoRA needs."""
+    try:
+        yield Finding("bitsandbytes", "ok", {"version": version(BITSANDBYTES.name)})
+    except PackageNotFoundError:
+        yield Finding("bitsandbytes", "note", {"command": BITSANDBYTES.install})
+
+
 def network() -> Iterator[Finding]:
     """What processes talk by."""
     found = ["gloo"] if torch.distributed.is_gloo_available() else []
@@ -184,6 +202,8 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     numbers,
     compiler,
     deepspeed,
+    modelscope,
+    quantizer,
     network,
     memory,
     disk,

@@ -8,13 +8,12 @@ import torch
 
 from engine.exits import CannotWriteError, EngineError
 from engine.meter import progress_of
+from engine.objectives import START_TOLERANCE
 from engine.pair_set import PairSet
 from engine.plan import Pack
 from engine.reference import ReferenceCache, pair_key
 from engine.trainer import Trainer, any_pack
 
-# Nats a sequence may stray from its reference before the first update: none is expected, this is no rounding.
-START_TOLERANCE = 1e-3
 SEGMENT_PAIRS = 2048  # reference log-probabilities in one write
 
 
@@ -76,20 +75,12 @@ def _compute_references(
         with trainer.policy.as_reference():
             sides = trainer.strategy.forward(trainer.policy.lay_out([pairs.store[i] for i in pack]))
         logps = torch.stack([sides[0::2], sides[1::2]], dim=1)
-    sizes = list(_spoken_for(trainer, packs))
-    told = trainer.processes.gather(logps[: sizes[trainer.processes.rank]], sizes)
-    for done, known in zip(packs, told[:: trainer.team.size], strict=False):
+    told = trainer.team.gather(logps, [len(pack) for pack in packs])
+    for done, known in zip(packs, told, strict=False):
         pairs.reference[list(done)] = known.cpu().numpy()
         if trainer.processes.leads:
             for i, (chosen, rejected) in zip(done, known.tolist(), strict=True):
                 cache.add(pair_key(pairs.store[i]), chosen, rejected)
-
-
-def _spoken_for(trainer: Trainer, packs: Sequence[Pack]) -> Iterator[int]:
-    """How many pairs each process tells of: the first of a team those of its pack, the others none."""
-    for rank in range(trainer.processes.world):
-        share, index = divmod(rank, trainer.team.size)
-        yield len(packs[share]) if index == 0 and share < len(packs) else 0
 
 
 def _keep(trainer: Trainer, cache: ReferenceCache) -> None:

@@ -65,15 +65,18 @@ def forecast(
 def setup_by(config: Config, shape: ModelShape, device: Device) -> Setup:
     """How the config has a model of this shape trained."""
     lora, world = config.model.lora, config.launch.world
-    computed = computing_type(config.model.dtype, fast_bf16=device == "cuda" or processor_has_bf16())
+    computed = computing_type(config.model.dtype, fast_bf16=computes_fast_bf16(device))
     targets = None if lora is None or isinstance(lora.targets, str) else list(lora.targets)
     return Setup(
         shape=shape,
         trained=shape.parameters if lora is None else shape.adapters(lora.rank, targets),
         itemsize=4 if computed == "float32" else 2,
         adapters=lora is not None,
+        quantized=shape.linears if config.model.quantization else 0,
+        unpacked=config.model.unpacked,
         device=device,
         world=world,
+        sequence_parallel=config.launch.sequence_parallel,
         strategy="single" if world == 1 else "ddp",
         offload=config.launch.offload != "none",
         compiled=config.train.compile == "on",
@@ -81,9 +84,14 @@ def setup_by(config: Config, shape: ModelShape, device: Device) -> Setup:
     )
 
 
+def computes_fast_bf16(device: Device) -> bool:
+    """Whether a device has instructions for bf16: taken for granted of a GPU, and of a CPU as this one has."""
+    return device == "cuda" or processor_has_bf16()
+
+
 def longest_pairs(config: Config) -> Pairs:
     """Pairs that are all as long as they may be, with nothing in common: what the config alone can promise."""
-    length, world = config.data.max_length, config.launch.world
+    length = config.data.max_length
     longest = 2 * (length - 1)
-    step = longest * -(-config.train.pairs_per_step // world)
+    step = longest * -(-config.train.pairs_per_step // config.launch.shares)
     return Pairs(longest=longest, allowed=2 * length, scored=1.0, step=step)

@@ -3,7 +3,7 @@
 Counted once for every way in which a layer runs; `tests/engine/test_memory_measured.py` counts again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.shape import ModelShape
 
@@ -42,25 +42,39 @@ GATHERED = Kept(0.2, 1.1, 1.45, 0)
 """What attention over gathered keys keeps beside, in numbers: copies of queries and keys, and its output."""
 GATHERED_COMPILED = Kept(1.1, 1.1, 1.45, 0)
 """The same, where it splits a compiled layer in two."""
-GAPS = {  # adapters or not, compiled or not
-    (False, False): 42,
-    (False, True): 3,
-    (True, False): 62,
-    (True, True): 24,
+GAPS = {  # by bytes of a number, adapters or not, compiled or not
+    (2, False, False): 5.6,
+    (2, False, True): 0.4,
+    (2, True, False): 8.3,
+    (2, True, True): 2.2,
+    (4, False, False): 2.9,
+    (4, False, True): 0.4,
+    (4, True, False): 19.0,
+    (4, True, True): 5.4,
 }
-"""What the C library's allocator leaves unused between blocks that come and go, in fp32 numbers for each token and unit
+"""What the C library's allocator leaves unused between blocks that come and go, in bytes for each layer, token and unit
 of hidden and feed-forward width: measured on a CPU. Compiled layers have few such blocks."""
 
 
-def kept_by_layer(shape: ModelShape, itemsize: int, adapters: bool, compiled: bool, *, native: bool) -> float:
-    """Bytes one layer keeps for a token. `native` attention keeps no copies."""
+def kept_by_layer(
+    shape: ModelShape, itemsize: int, adapters: bool, compiled: bool, *, native: bool, devices: int = 1
+) -> float:
+    """Bytes one layer keeps for a token. `native` attention keeps no copies.
+
+    Where `devices` share the tokens, attention has as much of all tokens, in some of the heads, as it had of its own
+    in all of them. But key heads that cannot be divided are repeated, and its output is exchanged into a copy, which
+    attention over gathered keys makes in any case.
+    """
+    if shape.kv_heads % devices:
+        shape = replace(shape, kv_heads=shape.heads)
     kept = KEPT[itemsize, adapters, compiled].of(shape)
     if native:
-        return kept
+        return kept if devices == 1 else kept + itemsize * shape.queries
     beside = GATHERED_COMPILED if compiled and not adapters else GATHERED
     return kept + itemsize * beside.of(shape)
 
 
-def gaps(shape: ModelShape, tokens: int, adapters: bool, compiled: bool) -> int:
+def gaps(shape: ModelShape, tokens: int, itemsize: int, adapters: bool, compiled: bool) -> int:
     """Bytes of gaps that a pack of so many tokens leaves on a CPU."""
-    return 4 * GAPS[adapters, compiled] * tokens * (shape.hidden + shape.intermediate)
+    each = GAPS[itemsize, adapters, compiled] * shape.layers
+    return int(each * tokens * (shape.hidden + shape.intermediate))

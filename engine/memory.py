@@ -4,13 +4,13 @@ Every weight, gradient and moment is counted exactly; what a layer keeps for its
 token and each unit of its widths (`engine.kept`). `benchmarks/memory.py` compares all of it with what trainings took.
 A training's memory is at its highest at one of four moments, named here as `Estimate.moment`:
 
-* loading: the checkpoint in fp32, before it is cast
+* loading: the checkpoint in fp32, before it is cast; what is stored in 4 bits is so at once, but for a GGUF file
 * turn: between forward and backward, with all that layers and head keep
 * backward: at its end, when all gradients are there
 * update: gradients, moments, and what the update works with
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from engine.kept import gaps, kept_by_layer
@@ -33,6 +33,8 @@ PROGRAM = {"cpu": 640 << 20, "cuda": 512 << 20}
 """Libraries and their state: resident, or a CUDA context."""
 COMPILER = {"cpu": 190 << 20, "cuda": 0}
 """What compiling adds to them."""
+UPDATED: dict[Device, int] = {"cpu": 16 << 16, "cuda": 256 << 16}
+"""Weights updated at once: what that needs in between does not grow with a tensor, and stays in a CPU's cache."""
 NF4_BITS = 4.127
 """Of a weight in 4 bits with its doubly quantised scales: arXiv:2305.14314."""
 
@@ -51,10 +53,14 @@ class Setup:
     itemsize: int = 2
     """Bytes of a number in the computing type."""
     adapters: bool = False
-    quantized: bool = False
-    """A frozen base whose linear layers are in 4 bits."""
+    quantized: int = 0
+    """How many weights of a frozen base are in 4 bits. Each layer is unpacked while it computes."""
+    unpacked: bool = False
+    """A base out of a GGUF file, which stands there in fp32 before it is quantised."""
     device: Device = "cuda"
     world: int = 1
+    sequence_parallel: int = 1
+    """How many devices share the tokens of each pack, and exchange them for heads in attention."""
     strategy: Strategy = "single"
     offload: bool = False
     """Optimizer states in the host's memory."""
@@ -67,7 +73,7 @@ class Setup:
 
     @property
     def masters(self) -> bool:
-        """Whether the trained weights are kept in fp32 beside those the model computes with."""
+        """Whether the trained weights are fp32 and the model computes with rounded ones."""
         return self.itemsize < 4 and not self.adapters
 
     def share(self, of: Literal["weights", "gradients", "optimizer"]) -> int:
@@ -82,11 +88,21 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """The dearest pack of a step: its input tokens, its scored rows, and how many packs a step has on a device."""
+    """The dearest pack of a step: its input tokens, its scored rows, and how many packs a step has on a device.
+
+    Of a pack that several devices share this is the whole.
+    """
 
     tokens: int
     rows: int
     packs: int = 1
+
+    def shared_by(self, devices: int) -> "Work":
+        """What one of so many devices has of it: at the worst all of its tokens are scored."""
+        if devices == 1:
+            return self
+        tokens = -(-self.tokens // devices)
+        return replace(self, tokens=tokens, rows=min(self.rows, tokens))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +136,17 @@ def gib(size: int) -> float:
 
 def estimate(setup: Setup, work: Work) -> Estimate:
     """The peak on one device of a training by `setup` whose dearest pack is `work`."""
+    work = work.shared_by(setup.sequence_parallel)
     moments = (_loading(setup), _turn(setup, work), _backward(setup, work), _update(setup, work))
     return max(moments, key=lambda moment: moment.total)
 
 
 def _loading(setup: Setup) -> Estimate:
     """The whole checkpoint in fp32 in the host's memory. A GPU sees only what is trained there."""
-    on_cpu = setup.device == "cpu"
-    weights = 4 * setup.shape.parameters if on_cpu else 0
+    if setup.device != "cpu":
+        return _at("loading", setup, weights=0, optimizer=0)
+    packed = setup.quantized and not setup.unpacked
+    weights = _packed(setup, 4) if packed else 4 * setup.shape.parameters
     return _at("loading", setup, weights=weights, optimizer=0)
 
 
@@ -136,7 +155,7 @@ def _turn(setup: Setup, work: Work) -> Estimate:
         "turn",
         setup,
         work,
-        gradients=_summed(setup, work.packs - 1) + _head_gradient(setup, work),
+        gradients=_summed(setup, work.packs - 1) + _head_gradient(setup),
         activations=_kept(setup, work) + _working(setup, work),
         head=_head(setup, work),
     )
@@ -149,11 +168,10 @@ def _backward(setup: Setup, work: Work) -> Estimate:
 
 
 def _update(setup: Setup, work: Work) -> Estimate:
-    gradients = _summed(setup, work.packs)
-    if setup.masters and work.packs == 1 and not (setup.compiled and setup.device == "cpu"):
-        gradients = 4 * setup.trained // setup.share("gradients")  # widened for torch's own update
-    rounding = 12 * setup.shape.embedding if setup.masters and not setup.compiled else 0
-    return _at("update", setup, work, gradients=gradients, activations=rounding)
+    parted = (
+        24 * min(UPDATED[setup.device], setup.shape.embedding) if setup.masters and not setup.compiled else 0
+    )
+    return _at("update", setup, work, gradients=_summed(setup, work.packs), activations=parted)
 
 
 def _at(
@@ -169,7 +187,7 @@ def _at(
 ) -> Estimate:
     program = PROGRAM[setup.device] + (COMPILER[setup.device] if setup.compiled else 0)
     if setup.device == "cpu" and work is not None:
-        activations += gaps(setup.shape, work.tokens, setup.adapters, setup.compiled)
+        activations += gaps(setup.shape, work.tokens, setup.itemsize, setup.adapters, setup.compiled)
     return Estimate(
         moment,
         {
@@ -186,29 +204,41 @@ def _at(
 def _weights(setup: Setup) -> int:
     """What the model computes with. A layer cut among devices is whole while it runs."""
     base = setup.shape.parameters
-    numbers = float(setup.itemsize * base)
-    if setup.quantized:
-        linears = min(setup.shape.linears, base)
-        numbers = linears * NF4_BITS / 8 + setup.itemsize * (base - linears)
+    numbers = _packed(setup, setup.itemsize) if setup.quantized else setup.itemsize * base
     gathered = 0
     if setup.share("weights") > 1:
         gathered = setup.itemsize * (2 * setup.shape.linears // setup.shape.layers + setup.shape.embedding)
     own = 4 * setup.trained if setup.adapters else 0
-    return int(numbers) // setup.share("weights") + gathered + own
+    return numbers // setup.share("weights") + gathered + own
+
+
+def _packed(setup: Setup, itemsize: int) -> int:
+    """A base partly in 4 bits, all else in a type of so many bytes."""
+    quantized = min(setup.quantized, setup.shape.parameters)
+    return int(quantized * NF4_BITS / 8) + itemsize * (setup.shape.parameters - quantized)
 
 
 def _optimizer(setup: Setup) -> int:
-    """AdamW's two moments, and the weights in fp32 where the model computes with others."""
+    """AdamW's two moments, and what rounding drops of the weights where the model computes in bf16.
+
+    DeepSpeed has the rounded ones too, in fp32.
+    """
     if setup.offload:
         return 0
-    return (12 if setup.masters else 8) * setup.trained // setup.share("optimizer")
+    divided = setup.share("optimizer") > 1
+    beside = 0 if not setup.masters else 6 if divided else 2
+    return (8 + beside) * setup.trained // setup.share("optimizer")
 
 
 def _summed(setup: Setup, packs: int) -> int:
-    """Gradients of a step after so many of its packs: the first pack's wait in the model's type."""
-    if packs <= 0:
+    """Gradients of a step after so many of its packs: the first pack's wait in the model's type, but for DeepSpeed.
+
+    At stage 1 it has a place for the fp32 sums of all weights that is always there.
+    """
+    if packs <= 0 and not (setup.masters and setup.strategy == "zero1"):
         return 0
-    size = setup.itemsize if setup.masters and packs == 1 else 4
+    waits = setup.masters and packs == 1 and setup.strategy in ("single", "ddp")
+    size = setup.itemsize if waits else 4
     return size * setup.trained // setup.share("gradients")
 
 
@@ -223,22 +253,24 @@ def _kept(setup: Setup, work: Work) -> int:
 
 
 def layer_bytes(setup: Setup) -> float:
-    """Bytes one layer keeps for a token from its forward to its backward pass."""
+    """Bytes one layer keeps for a token of its device from its forward to its backward pass."""
     way = (setup.itemsize, setup.adapters, setup.compiled)
-    return kept_by_layer(setup.shape, *way, native=setup.native)
+    return kept_by_layer(setup.shape, *way, native=setup.native, devices=setup.sequence_parallel)
 
 
 def _working(setup: Setup, work: Work) -> int:
-    """Gradients of one layer's activations, as they pass through."""
-    return setup.itemsize * work.tokens * (3 * setup.shape.hidden + 3 * setup.shape.intermediate)
+    """Gradients of one layer's activations, as they pass through, and the largest of its weights, where unpacked."""
+    numbers = work.tokens * (3 * setup.shape.hidden + 3 * setup.shape.intermediate)
+    if setup.quantized:
+        numbers += setup.shape.hidden * setup.shape.intermediate
+    return setup.itemsize * numbers
 
 
-def _head_gradient(setup: Setup, work: Work) -> int:
-    """The head's own, which comes first, before the others; summed in fp32 over tiles that come anew."""
+def _head_gradient(setup: Setup) -> int:
+    """The head's own, which comes first, before the others."""
     if setup.adapters:
         return 0
-    size = setup.itemsize if _keeps_logits(setup, work) else 4 + setup.itemsize
-    return size * setup.shape.embedding // setup.share("gradients")
+    return setup.itemsize * setup.shape.embedding // setup.share("gradients")
 
 
 def _head(setup: Setup, work: Work) -> int:

@@ -1,17 +1,17 @@
-"""Which commits a run is made of: hub revisions are looked up once, written down, and kept for all its attempts."""
+"""Which commits a run is made of: revisions are looked up once, written down, and kept for all its attempts."""
 
 from typing import Any
 
 from engine.config.checks import COMMIT
-from engine.config.schema import Config, Model, Source
+from engine.config.schema import HUBS, Config, Model, Source
 from engine.exits import UnusableError
-from engine.models.hub import commit_of
+from engine.models.hubs import commit_of
 from engine.rundir.files import read_json, write_json
 from engine.rundir.paths import RunDir
 
 
 def resolved(config: Config) -> Config:
-    """`config` with each hub revision, of the model and of the data, replaced by the commit it stands for now.
+    """`config` with each revision, of the model and of the data, replaced by the commit it stands for now.
 
     Nothing is downloaded. What is local or built in has no revision. Raises HubError.
     """
@@ -39,15 +39,17 @@ def pinned(config: Config, run: RunDir) -> Config:
 
 def _asks_hub(config: Config) -> bool:
     parts: list[Model | Source] = [config.model, *config.data.sources]
-    return any(part.source == "hub" for part in parts)
+    return any(part.source in HUBS for part in parts)
 
 
 def _commit_of_model(model: Model) -> str | None:
-    return commit_of(model.id, model.revision, "model") if model.source == "hub" else None
+    return commit_of(model.source, model.id, model.revision, "model") if model.source in HUBS else None
 
 
 def _commit_of_source(source: Source) -> str | None:
-    return commit_of(source.path, source.revision, "dataset") if source.source == "hub" else None
+    if source.source not in HUBS:
+        return None
+    return commit_of(source.source, source.path, source.revision, "dataset")
 
 
 def _with_commits(config: Config, model: str | None, sources: list[str | None]) -> Config:
@@ -62,15 +64,15 @@ def _with_commits(config: Config, model: str | None, sources: list[str | None]) 
 
 
 def _record(config: Config, fixed: Config) -> dict[str, Any]:
-    """What `revisions.json` holds: null for the model, or for a source, that is not from the hub."""
+    """What `revisions.json` holds: null for the model, or for a source, that is not from a hub."""
     model = config.model
     return {
         "model": {"id": model.id, "revision": model.revision, "commit": fixed.model.revision}
-        if model.source == "hub"
+        if model.source in HUBS
         else None,
         "data": [
             {"path": asked.path, "revision": asked.revision, "commit": found.revision}
-            if asked.source == "hub"
+            if asked.source in HUBS
             else None
             for asked, found in zip(config.data.sources, fixed.data.sources, strict=True)
         ],

@@ -9,7 +9,7 @@ Three ways to compute it, from fastest to plainest, all exact:
 `choose_mode` tries one pair from the fastest down and says in words why it stepped down.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -24,11 +24,14 @@ from engine.data.prepared.pairs import Pair
 from engine.kernels.fold import Fold
 from engine.kernels.head import LogprobHead, default_fold, fuse_head, logit_shape
 from engine.kernels.logprob import HeadOptions, RowStats, fused_logprob
-from engine.layout import PackLayout, lay_out
+from engine.kernels.tied import tie
+from engine.layout import PackLayout, Segment, lay_out
 from engine.models.adapters import adapter_disabled
+from engine.models.nf4 import is_nf4, numerics
 from engine.parallel.team import Team
 from engine.plan import attention_share
 from engine.shape import ModelShape, shape_of
+from engine.whole import size
 
 Mode = Literal["shared", "packed", "single"]
 
@@ -57,7 +60,11 @@ class Policy(nn.Module):
         self.compiled = False
         self.team: Team | None = None
         """The processes that share each pack's tokens; None where one has them all. Sums are theirs together."""
+        self.passes: Callable[[int], int] = int
+        """How many passes through the model there are for a pack of so many sequences that run one by one: as many, or,
+        where passes are joint ones of all processes, as the one with the most has."""
         self._told: TokenStats | None = None
+        self._tied = tie(self.base.get_input_embeddings(), self.base.get_output_embeddings())
         self.use_fold(fold)
         self.mode: Mode = mode
         self.native = attention.runs_native(self.base)
@@ -84,7 +91,7 @@ class Policy(nn.Module):
     def use_fold(self, fold: Fold | None) -> None:
         """Compute the head by `fold`, or by the best back end of the device that needs no compiling."""
         fold = fold or default_fold(self.base.device)
-        self._use_options(HeadOptions(shape=logit_shape(self.base), fold=fold))
+        self._use_options(HeadOptions(shape=logit_shape(self.base), fold=fold, tied=self._tied))
 
     def _use_options(self, options: HeadOptions) -> None:
         self.options = options
@@ -112,19 +119,19 @@ class Policy(nn.Module):
         shape = self.shape
         if shape is None:
             return 0.0
-        weights = shape.parameters - self.base.get_input_embeddings().weight.numel()
+        weights = shape.parameters - size(self.base.get_input_embeddings().weight)
         return attention_share(shape.layers, shape.heads, shape.head_dim, max(1, weights))
 
     @property
     def shape(self) -> ModelShape | None:
-        """The model's sizes, its adapters not counted; None for a model whose config does not say them."""
-        own = (p.numel() for name, p in self.base.named_parameters() if ".lora_" not in name)
-        return shape_of(self.base.config.get_text_config().to_dict(), sum(own))
+        """The model's sizes; None for a model whose config does not say them."""
+        return shape_of_model(self.base)
 
     @property
     def numerics(self) -> str:
         """The part of this policy in how results round."""
-        parts = (self.mode, "native attention" if self.native else "", "compiled" if self.compiled else "")
+        native, compiled = "native attention" if self.native else "", "compiled" if self.compiled else ""
+        parts = (self.mode, native, compiled, numerics() if is_nf4(self.base) else "")
         return " ".join(part for part in parts if part)
 
     def lay_out(self, pairs: Sequence[Pair]) -> PackLayout:
@@ -133,8 +140,13 @@ class Policy(nn.Module):
         pack.table.team = self.team
         return pack
 
-    def forward(self, pack: PackLayout) -> Tensor:
-        """fp32 [2B]: summed log-probability of each completion, chosen at 2i and rejected at 2i + 1."""
+    def forward(self, pack: PackLayout, *, by_token: bool = False) -> Tensor:
+        """fp32 [2B]: summed log-probability of each completion, chosen at 2i and rejected at 2i + 1.
+
+        With `by_token` fp32 [N]: that of each target.
+        """
+        if by_token:
+            return self.token_logps(pack)
         sums = torch.stack([part.sum() for part in self.token_logps(pack).split(pack.counts)])
         return sums if self.team is None else self.team.sum(sums)
 
@@ -179,15 +191,21 @@ class Policy(nn.Module):
 
     def _single(self, pack: PackLayout) -> Tensor:
         """[N] log-probabilities by the model's own forward pass; the pack must not share prefixes."""
-        logps = []
-        for segment in pack.segments:
-            assert segment.shared == 0
-            ids = pack.input_ids[:, segment.start : segment.stop]
-            logits = self.base(input_ids=ids, use_cache=False).logits[0].float()  # [n, V]
-            mine = (pack.rows >= segment.start) & (pack.rows < segment.stop)
-            scores = logits[pack.rows[mine] - segment.start].log_softmax(-1)
-            logps.append(scores.gather(1, pack.targets[mine, None])[:, 0])
-        return torch.cat(logps)
+        more = self.passes(len(pack.segments)) - len(pack.segments)
+        logps = torch.cat([self._segment(pack, segment) for segment in pack.segments])
+        for _ in range(more):
+            logps = logps + 0 * self._segment(pack, pack.segments[0]).sum()
+        return logps
+
+    def _segment(self, pack: PackLayout, segment: Segment) -> Tensor:
+        """[n] log-probabilities of the targets in one segment."""
+        assert segment.shared == 0
+        ids = pack.input_ids[:, segment.start : segment.stop]
+        logits = self.base(input_ids=ids, use_cache=False).logits[0].float()  # [n, V]
+        mine = (pack.rows >= segment.start) & (pack.rows < segment.stop)
+        scores = logits[pack.rows[mine] - segment.start].log_softmax(-1)
+        logps: Tensor = scores.gather(1, pack.targets[mine, None])[:, 0]
+        return logps
 
     def as_reference(self) -> AbstractContextManager[None]:
         """Within it the policy is its own reference: adapters off, or, without adapters, the weights as they are."""
@@ -206,17 +224,34 @@ class ModeChoice:
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}
 
 
-def choose_mode(policy: Policy, pair: Pair, share_prompt: bool, dropout: bool) -> ModeChoice:
-    """The fastest mode whose result for `pair` is that of the model's own forward pass."""
+def shape_of_model(base: PreTrainedModel) -> ModelShape | None:
+    """The sizes of a loaded model, its adapters not counted; None where its config does not say them."""
+    own = (size(p) for name, p in base.named_parameters() if ".lora_" not in name)
+    return shape_of(base.config.get_text_config().to_dict(), sum(own))
+
+
+def choose_mode(
+    policy: Policy,
+    pair: Pair,
+    share_prompt: bool,
+    dropout: bool,
+    recover: Callable[[], None] = lambda: None,
+) -> ModeChoice:
+    """The fastest mode whose result for `pair` is that of the model's own forward pass.
+
+    `recover` is called after a pass that raised.
+    """
     if reason := attention.refusal(policy.base):
         return ModeChoice("single", f"packs are not used: {reason}")
     if share_prompt and dropout:
-        return _checked(policy, pair, "packed", "prompts are not shared: the adapters use dropout")
-    return _checked(policy, pair, "shared" if share_prompt else "packed", None)
+        return _checked(policy, pair, "packed", "prompts are not shared: the adapters use dropout", recover)
+    return _checked(policy, pair, "shared" if share_prompt else "packed", None, recover)
 
 
 @torch.no_grad()
-def _checked(policy: Policy, pair: Pair, mode: Mode, reason: str | None) -> ModeChoice:
+def _checked(
+    policy: Policy, pair: Pair, mode: Mode, reason: str | None, recover: Callable[[], None]
+) -> ModeChoice:
     """Step down from `mode` until it agrees with `single`."""
     expected = _token_logps(policy, pair, "single")
     steps: tuple[Mode, ...] = ("shared", "packed") if mode == "shared" else ("packed",)
@@ -230,6 +265,7 @@ def _checked(policy: Policy, pair: Pair, mode: Mode, reason: str | None) -> Mode
             raise
         except (AssertionError, RuntimeError, TypeError, ValueError) as error:
             reason = f"the model does not run {candidate} packs ({type(error).__name__}: {error})"
+            recover()
     return ModeChoice("single", reason)
 
 
@@ -238,6 +274,6 @@ def _token_logps(policy: Policy, pair: Pair, mode: Mode) -> Tensor:
     training = policy.training
     policy.eval()
     policy.use_mode(mode)
-    logps = policy.token_logps(policy.lay_out([pair]))
+    logps: Tensor = policy(policy.lay_out([pair]), by_token=True)
     policy.train(training)
     return logps

@@ -11,6 +11,7 @@ FULL = 0.9
 SIZES = tuple(1 << power for power in range(16, 7, -1))
 """Tokens of a pack that are tried, from the most."""
 PACK, CHECKPOINTING, ADAPTERS = "train.tokens_per_pack", "train.gradient_checkpointing", "model.lora.rank"
+QUANTIZATION = "model.lora.quantization"
 RANK = 16
 """Of the adapters that are proposed: the schema's default."""
 
@@ -26,7 +27,7 @@ class Pairs:
     scored: float = 1.0
     """Rows that pass the head, for each input token."""
     step: int | None = None
-    """Input tokens of a whole step on a device; None where it is not known."""
+    """Input tokens of a whole step on a device, or on those that share its packs; None where it is not known."""
 
     def work(self, tokens_per_pack: int) -> Work:
         """The dearest pack when packs hold so many tokens."""
@@ -88,9 +89,13 @@ def _changes(setup: Setup, pairs: Pairs, size: int) -> Iterator[tuple[dict[str, 
     for smaller in SIZES:
         if max(pairs.longest, pairs.allowed) <= smaller < size:
             yield {PACK: smaller}, setup, smaller
-    checkpointing = {} if setup.checkpointing else {CHECKPOINTING: True}
-    adapters = {} if setup.adapters else {ADAPTERS: RANK}
-    for keys in (checkpointing, adapters, adapters | checkpointing):
+    checkpointing: dict[str, Any] = {} if setup.checkpointing else {CHECKPOINTING: True}
+    adapters: dict[str, Any] = {} if setup.adapters else {ADAPTERS: RANK}
+    changes = [checkpointing, adapters, adapters | checkpointing]
+    if not setup.quantized and setup.strategy != "zero3":
+        packed = adapters | {QUANTIZATION: "nf4"}
+        changes += [packed, packed | checkpointing]
+    for keys in changes:
         if keys:
             changed = _with(setup, keys)
             yield keys, changed, size
@@ -100,6 +105,8 @@ def _changes(setup: Setup, pairs: Pairs, size: int) -> Iterator[tuple[dict[str, 
 def _with(setup: Setup, keys: Mapping[str, Any]) -> Setup:
     if CHECKPOINTING in keys:
         setup = replace(setup, checkpointing=True)
+    if QUANTIZATION in keys:
+        setup = replace(setup, quantized=setup.shape.linears)
     return replace(setup, adapters=True, trained=setup.shape.adapters(RANK)) if ADAPTERS in keys else setup
 
 

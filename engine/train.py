@@ -21,6 +21,7 @@ from engine.export.export import export
 from engine.export.folder import export_folder, require_target
 from engine.export.stages import counted
 from engine.export.tokenizer import note_tokenizer
+from engine.extras import require_extras
 from engine.filling import fill_references, require_zero_margin
 from engine.gates import pass_gates, require_eval_pairs, require_few_dropped
 from engine.keeper import Keeper
@@ -88,6 +89,7 @@ def out_of_memory(run: RunDir, error: Exception) -> tuple[str, dict[str, Any]]:
 def run(run: RunDir, events: EventWriter) -> None:
     """Data, model, reference, training, export: each phase starts when all before it has proved sound."""
     asked = load_config(run.config).config
+    require_extras(asked)
     control = Control(run.control_dir)
     if asked.export.enabled:
         require_exportable(run, asked)
@@ -162,7 +164,8 @@ def prepare_data(run: RunDir, config: Config, events: EventWriter, control: Cont
     for notice in prepared.report.warnings():
         events.warning(notice.code, notice.text, **notice.params)
     print(prepared.report.render(), flush=True)
-    require_few_dropped(config.gates, prepared.report.dropped_count, prepared.report.rows)
+    report = prepared.report
+    require_few_dropped(config.gates, report.lost_count, report.rows - report.excluded_count)
     require_eval_pairs(config.gates, prepared.report.eval)
     require_step(mix_of(config, prepared.train.sources()), config.train.pairs_per_step)
     if rank() == 0:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from engine.config.schema import Config
+from engine.coupled import Pull, pull_of
 from engine.exits import NonFiniteError, StopRequested
 from engine.memory import Work
 from engine.meter import COLUMNS, Meter, metric_sums, progress_of
 from engine.mix import source_names
-from engine.objectives import PairLogps, pair_losses, pair_metrics
+from engine.objectives import LOSSES, PAIR_COLUMNS, PairLogps, pair_losses, pair_metrics
 from engine.optimizer import learning_rate
 from engine.packing import STEPS_LOOKED_AT, Packing, largest, measure
 from engine.pair_set import PairSet, schedule_of
@@ -108,12 +109,13 @@ class Trainer:
         step before.
         """
         self.policy.train()
-        torch.manual_seed(step_seed(self.config.run.seed, plan.step, self.processes.rank))
         told = TokenStats(self.processes.device) if self.is_logged(plan.step) else None
         rate = learning_rate(self.config.optimizer, plan.step, self.schedule.total_steps)
         try:
+            pulls = self._pulls(plan)
+            self._seed(plan.step)
             with self.policy.telling(told):
-                sums = self.processes.sum(self._packs(plan))
+                sums = self.processes.sum(self._packs(plan, pulls))
             self._require_finite(plan.step, "loss", float(sums[:, 0].sum()))
             norm = self.strategy.update(rate)
             self._require_finite(plan.step, "gradient norm", norm)
@@ -126,13 +128,38 @@ class Trainer:
         self.meter.add(sums, tokens)
         return {"grad_norm": norm, "learning_rate": rate, **self._token_means(told)}
 
-    def _packs(self, plan: StepPlan) -> Tensor:
+    def _seed(self, step: int) -> None:
+        """Draw from here on what every pass over this process's packs of `step` draws."""
+        torch.manual_seed(step_seed(self.config.run.seed, step, self.processes.rank))
+
+    @torch.no_grad()
+    def _pulls(self, plan: StepPlan) -> Sequence[Pull | None]:
+        """The pull on each of this process's packs if the loss couples their pairs to all others, else None of each."""
+        packs = plan.packs[self.team.share]
+        if not LOSSES[self.config.objective.loss].coupled:
+            return [None] * len(packs)
+        self._seed(plan.step)
+        rows = [self._no_rows()]
+        for pack in packs:
+            self.raise_if_stopped()
+            if pack or self.strategy.lockstep:
+                rows.append(self.pair_logps(self.train, pack or any_pack(plan)).table()[: len(pack)])
+        counts = [sum(map(len, share)) for share in plan.packs]
+        step = torch.cat(self.team.gather(torch.cat(rows), counts))
+        own = pull_of(PairLogps.of(step), self.config.objective).split(counts)[self.team.share]
+        return own.split([len(pack) for pack in packs])
+
+    def _no_rows(self) -> Tensor:
+        """The logps of no pair, in a table."""
+        return torch.zeros(0, PAIR_COLUMNS, device=self.processes.device)
+
+    def _packs(self, plan: StepPlan, pulls: Sequence[Pull | None]) -> Tensor:
         """Forward and backward over this process's packs; returns its metric sums by source [sources, COLUMNS]."""
-        sums = torch.zeros(len(self.sources), COLUMNS, device=self.processes.device)
-        for pack in plan.packs[self.team.share]:
+        sums = torch.zeros(len(self.sources), COLUMNS, dtype=torch.float64, device=self.processes.device)
+        for pack, pull in zip(plan.packs[self.team.share], pulls, strict=True):
             self.raise_if_stopped()
             if pack:
-                told = self._pack(pack, 1 / plan.pairs)
+                told = self._pack(pack, 1 / plan.pairs, pull)
                 sums += told * self.team.first
             elif self.strategy.lockstep:
                 self._pack(any_pack(plan), 0.0)
@@ -153,15 +180,15 @@ class Trainer:
         """The step event: means since the one before, and what `step` returned."""
         self.events.emit("step", step=plan.step, epoch=round(plan.epoch, 6), **self.meter.report(), **stats)
 
-    def _pack(self, pack: Pack, weight: float) -> Tensor:
+    def _pack(self, pack: Pack, weight: float, pull: Pull | None = None) -> Tensor:
         """Forward and backward over one pack, each pair of that weight; returns its metric sums by source."""
         logps = self.pair_logps(self.train, pack)
-        losses = pair_losses(logps, self.config.objective)
-        self.strategy.backward(losses.sum() * weight)
+        losses = pair_losses(logps, self.config.objective) if pull is None else pull.losses
+        self.strategy.backward((losses if pull is None else pull.on(logps)).sum() * weight)
         return self._metric_sums(self.train, pack, losses, logps)
 
-    def _metric_sums(self, pairs: PairSet, pack: Pack, losses: Tensor, logps: PairLogps) -> Tensor:
-        metrics = pair_metrics(losses, logps, self.config.objective)
+    def _metric_sums(self, pairs: PairSet, pack: Sequence[int], losses: Tensor, logps: PairLogps) -> Tensor:
+        metrics = pair_metrics(losses, logps, self.config.objective).double()
         sources = torch.from_numpy(pairs.sources[list(pack)]).to(metrics.device)
         return metric_sums(metrics, sources, len(self.sources))
 
@@ -195,21 +222,19 @@ class Trainer:
         """The metrics of all eval pairs."""
         assert self.evaluation is not None
         self.policy.eval()
-        pairs, done = self.evaluation, 0
-        sums = torch.zeros(len(self.sources), COLUMNS, dtype=torch.float64, device=self.processes.device)
+        pairs, done, told = self.evaluation, 0, list[Tensor]()
         progress = progress_of(self.events, "eval")
         for packs in self.rounds(self.packs_in_order_of(pairs)):
             self.raise_if_stopped()
             pack = self.mine(packs)
-            if pack is not None:
-                logps = self.pair_logps(pairs, pack)
-                losses = pair_losses(logps, self.config.objective)
-                if self.team.first and self.team.share < len(packs):
-                    sums += self._metric_sums(pairs, pack, losses, logps)
+            rows = self.pair_logps(pairs, pack).table() if pack else self._no_rows()
+            told += self.team.gather(rows, [len(pack) for pack in packs])
             done += sum(map(len, packs))
             progress(done, len(pairs.store))
+        logps = PairLogps.of(torch.cat(told))
+        losses = pair_losses(logps, self.config.objective)
         meter = Meter(self.sources)
-        meter.add(self.processes.sum(sums))
+        meter.add(self._metric_sums(pairs, range(done), losses, logps))
         return meter
 
     def rounds(self, packs: Iterable[Pack]) -> Iterator[list[Pack]]:

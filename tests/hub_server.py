@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import Any, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any, Literal, TypeVar
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from tests.hub_repo import (
     Answer,
@@ -63,6 +63,7 @@ class Request:
     token: str | None
     """The Authorization header."""
     range: str | None
+    cookie: str | None = None
 
     @property
     def line(self) -> str:
@@ -103,6 +104,10 @@ class HubServer:
         """Another commit on every main branch."""
         for repo in self.repos.values():
             repo.commit({**repo.head, "moved.txt": repo.refs["main"].encode()})
+
+    def path_of(self, url: SplitResult) -> str:
+        """What faults are matched with, and requests are known by."""
+        return unquote(url.path)
 
     def fault_for(self, request: Request) -> Fault | None:
         """Records the request; the first fault that it meets, counted down."""
@@ -243,6 +248,9 @@ class HubServer:
         return json_answer({"success": True, "commitOid": sha, "commitUrl": url})
 
 
+Played = TypeVar("Played", bound=HubServer)
+
+
 def handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
     """The HTTP side: one class per server, since the base class makes its own instances."""
 
@@ -251,8 +259,8 @@ def handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             url = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             header = self.headers.get
-            where = (self.command, unquote(url.path), header("Host") or "")
-            request = Request(*where, header("Authorization"), header("Range"))
+            where = (self.command, hub.path_of(url), header("Host") or "")
+            request = Request(*where, header("Authorization"), header("Range"), header("Cookie"))
             fault = hub.fault_for(request)
             kind = fault.kind if fault else None
             hub.hold(kind == "stall")
@@ -293,7 +301,7 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(hub: HubServer) -> Iterator[HubServer]:
+def serving(hub: Played) -> Iterator[Played]:
     """Serves `hub` on a free port of 127.0.0.1 and sets its address."""
     server = Server(("127.0.0.1", 0), handler(hub))
     hub.address = f"http://127.0.0.1:{server.server_port}"

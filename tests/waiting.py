@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], seconds: float = 30.0) -> T:
+def until(condition: Callable[[], T], seconds: float = 120.0) -> T:
     """The first true value of `condition`; fails the test when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from dpo_tui.text import has, language, t
-from engine.config.explain import field_at, members, section_in
+from engine.config.explain import field_at, holds_lists, members, section_in
 from engine.config.problems import shown
 from engine.config.schema import RUN_NAME, Config
 from engine.config.section import Section
@@ -127,6 +127,8 @@ def _type(field: FieldInfo) -> str:
 
 def _kind(member: Any) -> str:
     origin = get_origin(member)
+    if origin is dict and holds_lists(member):
+        return t("fields.kind.dict_of_lists")
     return t(f"fields.kind.{origin.__name__ if origin in (list, dict) else member.__name__}")
 
 

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from dpo_tui.export_facts import DTYPES, Checkpoint, ExportFacts, folder_problem
+from dpo_tui.export_facts import DTYPES, Checkpoint, ExportFacts, folder_problem, replaced_export
 from dpo_tui.exporting import ExportPlan
 from dpo_tui.hub.login import Login
 from dpo_tui.keys import key
@@ -139,6 +139,7 @@ class ExportForm(Vertical):
     ExportForm { height: auto; padding: 1 2 0 2; }
     ExportForm .problem { margin: 0 0 1 12; color: $error; height: auto; display: none; }
     ExportForm .problem.-shown { display: block; }
+    ExportForm .problem.-doubtful { color: $warning; }
     ExportForm .damaged { margin: 0 0 1 12; color: $warning; height: auto; }
     """
 
@@ -188,9 +189,11 @@ class ExportForm(Vertical):
     @on(Input.Changed, "#folder-input")
     def _typing(self, event: Input.Changed) -> None:
         problem = folder_problem(event.value)
+        told = problem or replaced_export(event.value)
         shown = self.query_one(".problem", Static)
-        shown.update(plain(problem))
-        shown.set_class(bool(problem), "-shown")
+        shown.update(plain(told))
+        shown.set_class(bool(told), "-shown")
+        shown.set_class(not problem, "-doubtful")
 
     def problem(self) -> str:
         """What keeps this from being exported; empty where nothing does."""

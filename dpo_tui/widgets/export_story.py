@@ -6,6 +6,7 @@ from typing import Any
 from textual.content import Content
 
 from dpo_tui import clock, quantities
+from dpo_tui.export_facts import in_words
 from dpo_tui.export_story import Ending, Result, Stage, Story
 from dpo_tui.exporting import ExportPlan
 from dpo_tui.metrics.numbers import duration
@@ -66,8 +67,7 @@ def chosen(plan: ExportPlan | None, result: Result | None) -> Content:
         step, adapter, dtype, path = result.step, result.adapter, result.dtype, result.path
     else:
         return plain_line(short_path(result.path) if result else "")
-    kind = t(f"export.kind.{'adapter' if adapter else 'merged'}")
-    return plain_line(f"step-{step} · {kind} · {dtype} → {short_path(path)}")
+    return plain_line(f"{in_words(step, adapter, dtype)} → {short_path(path)}")
 
 
 def outcome(result: Result, story: Story, *, running: bool = False) -> Content:

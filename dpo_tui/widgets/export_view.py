@@ -12,7 +12,6 @@ from textual.widgets import Static
 from dpo_tui.export_story import Result, Story
 from dpo_tui.exporting import ExportPlan, export_log
 from dpo_tui.keys import key
-from dpo_tui.snippet import loading_snippet
 from dpo_tui.text import t
 from dpo_tui.widgets import export_story
 from dpo_tui.widgets.answers import Answers
@@ -20,6 +19,7 @@ from dpo_tui.widgets.plain import plain
 from dpo_tui.widgets.run_detail import short_path
 from engine.launch.verdict import log_end
 from engine.rundir.paths import RunDir
+from engine.snippet import loading_snippet
 
 
 class Body(VerticalScroll, inherit_bindings=False):
@@ -111,7 +111,16 @@ class ExportView(Vertical):
         """The code that loads the folder, or the repo where it was uploaded."""
         assert self._result is not None, "nothing is exported"
         place = self._story.push or str(self._result.path)
-        return loading_snippet(place, adapter=self._result.adapter, chat=self._result.chat)
+        found = self._result
+        return loading_snippet(
+            place,
+            adapter=found.adapter,
+            chat=found.chat,
+            own_code=found.own_code,
+            code_revision=found.code_revision,
+            family=found.family,
+            four_bits=found.four_bits,
+        )
 
     def _outcome(self) -> Content:
         story, end = self._story, self._story.end

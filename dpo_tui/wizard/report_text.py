@@ -1,6 +1,6 @@
 """The data report of the helper process as lines: what is kept, why rows are not, how long the parts are."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from textual.content import Content
@@ -57,6 +57,15 @@ def _sources(report: Report) -> Iterator[Content]:
         how = t("data_step.detected") if source["detected"] else t("data_step.as_given")
         name = f"{one_line(str(source['path'])).rpartition('/')[2]}  " if len(sources) > 1 else ""
         yield Content.assemble(name, one_line(str(source["format"])), (f" ({how})", "dim"))
+        if excluded := source.get("excluded"):
+            yield Content.styled(t("data_step.excluded", counts=_excluded(excluded)), "dim")
+
+
+def _excluded(values: Sequence[Mapping[str, Any]]) -> str:
+    """The values whose rows are left out, each with how many these are."""
+    told = [f"{one_line(str(value['column']))} = {one_line(str(value['value']))}" for value in values]
+    counts = [f"{what} ({int(value['rows']):,})" for what, value in zip(told, values, strict=True)]
+    return t("data_step.comma").join(counts)
 
 
 def _counts(report: Report, places: bool) -> Iterator[Content]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from dpo_tui.text import t
 from dpo_tui.wizard.kinds import shown
 from dpo_tui.wizard.naming import near
-from engine.config.schema import Config, Source
+from engine.config.schema import HUBS, Config, Source
 from engine.sanitize import one_line
 
 Line = tuple[str, str]
@@ -52,6 +52,8 @@ def _where(config: Config) -> str:
 def _model(config: Config) -> str:
     lora = config.model.lora
     how = t("wizard.review.all_weights") if lora is None else t("wizard.review.lora", rank=lora.rank)
+    if config.model.quantization:
+        how = t("wizard.review.in_4_bits", lora=how)
     return _joined(config.model.id, t(f"wizard.source.{config.model.source}"), how, config.model.dtype)
 
 
@@ -63,9 +65,10 @@ def _data(config: Config) -> str:
 
 
 def _source(source: Source) -> str:
-    part = source.split if source.source == "hub" else t(f"wizard.source.{source.source}")
+    of = [] if source.source == "hub" else [t(f"wizard.source.{source.source}")]
+    part = [source.split] if source.source in HUBS else []
     limit = [t("wizard.review.limit", rows=f"{source.limit:,}")] if source.limit else []
-    return _joined(source.path, part, *limit)
+    return _joined(source.path, *of, *part, *limit)
 
 
 def _loss(config: Config) -> str:

@@ -171,7 +171,8 @@ class ReviewStep(Step):
         """Start, if it was asked for and nothing is in the way."""
         if self._wanted and self._ready and not self._starting:
             self._wanted, self._starting = False, True
-            self._why(t("wizard.review.starting"), "dim")
+            job = self.draft.get("launch.launcher") == "slurm"
+            self._why(t("wizard.review.sending" if job else "wizard.review.starting"), "dim")
             self.post_message(self.Start())
 
     @property

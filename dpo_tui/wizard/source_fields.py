@@ -5,17 +5,21 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.widgets import Static
 
 from dpo_tui.text import t
 from dpo_tui.widgets.choice import Choice
 from dpo_tui.widgets.field import Field
 from dpo_tui.widgets.labelled import Labelled
 from dpo_tui.wizard.draft import Draft
+from dpo_tui.wizard.origins import SOURCES
 
 MAIN = ("source", "path", "subset", "split", "format", "limit")
-MORE = ("revision", "streaming", "columns", "weight", "min_margin")
+MORE = ("revision", "streaming", "columns", "exclude", "weight", "min_margin")
 OF_HUB = ("subset", "split", "revision", "streaming")
-"""Keys that only a dataset of the hub has."""
+"""Keys that only a dataset of a hub has."""
+STREAMED = "streaming"
+"""The one of them that ModelScope's have not."""
 
 
 def sources_of(draft: Draft) -> list[dict[str, Any]]:
@@ -52,12 +56,13 @@ class SourceFields(Vertical):
     DEFAULT_CSS = """
     SourceFields {
         height: auto;
-        .of-hub, .of-path { height: auto; }
-        .of-hub { display: none; }
-        &.-hub .of-hub { display: block; }
+        .of-hub, .of-stream, .of-path { height: auto; }
+        .of-hub, .of-stream, .of-scope { display: none; }
+        &.-hub .of-hub, &.-hub .of-stream, &.-modelscope .of-hub, &.-modelscope .of-scope { display: block; }
+        .of-scope { color: $text-muted; padding-left: 20; height: auto; }
         .of-path .unit { display: none; }
         .of-path:focus-within .unit { display: block; }
-        &.-builtin .of-path:focus-within .unit { display: none; }
+        &.-builtin .of-path:focus-within .unit, &.-modelscope .of-path:focus-within .unit { display: none; }
     }
     """
 
@@ -79,11 +84,16 @@ class SourceFields(Vertical):
 
     def dress(self, source: str) -> None:
         """Show what a source of this kind has."""
-        for kind in ("hub", "local", "builtin"):
+        for kind in SOURCES:
             self.set_class(kind == source, f"-{kind}")
 
     def _fields(self) -> ComposeResult:
         for name in self._names:
             field = Field(f"data.sources.{self._at}.{name}", self._draft)
-            classes = "of-hub" if name in OF_HUB else f"of-{name}" if name == "path" else ""
-            yield Vertical(field, classes=classes) if classes else field
+            if name == "path":
+                yield Vertical(field, classes="of-path")
+                yield Static(t("wizard.no_search"), classes="of-scope", markup=False)
+            elif name in OF_HUB:
+                yield Vertical(field, classes="of-stream" if name == STREAMED else "of-hub")
+            else:
+                yield field

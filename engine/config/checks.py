@@ -7,11 +7,16 @@ from difflib import get_close_matches
 from engine.config.conflict import Conflict
 from engine.config.launch_checks import devices, job
 from engine.config.problems import KeyPath, shown_text
-from engine.config.schema import Config, Model, Source
+from engine.config.schema import HUBS, Config, Export, Model, Source
 from engine.shipped import BUILTIN_DATA, BUILTIN_MODELS
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+SMOOTHED = ("sigmoid", "robust")
+SMOOTHING = "objective.label_smoothing"
 HUB_ONLY = {"subset": "have subsets", "split": "have splits", "streaming": "can be streamed"}
+STREAMED = ("hub",)
+"""Of the sources that are downloaded, those that can be read over the network as well."""
+_SCOPE_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 _REPO_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
@@ -43,12 +48,20 @@ def lengths(config: Config) -> Iterator[Conflict]:
 
 
 def objective(config: Config) -> Iterator[Conflict]:
-    """Label smoothing is defined for the sigmoid loss alone."""
-    loss = config.objective.loss
-    if config.objective.label_smoothing > 0 and loss != "sigmoid":
+    """Label smoothing is defined for some losses alone, and one of them is another loss without it."""
+    loss, smoothing = config.objective.loss, config.objective.label_smoothing
+    if loss == "robust" and smoothing == 0 and SMOOTHING not in (config.launch.job.array or ()):
+        yield Conflict(
+            (("objective", "loss"), ("objective", "label_smoothing")),
+            "'robust' with label_smoothing = 0 is 'sigmoid': set label_smoothing to the share of pairs labelled the "
+            "wrong way round, like 0.1, or loss to 'sigmoid'",
+            "objective.not_smoothed",
+        )
+    if smoothing > 0 and loss not in SMOOTHED:
         yield Conflict(
             (("objective", "label_smoothing"), ("objective", "loss")),
-            f"only works with loss = 'sigmoid', and loss is '{loss}'; leave it out or set it to 0",
+            f"only works with loss = {' or '.join(map(repr, SMOOTHED))}, and loss is '{loss}'; "
+            "leave it out or set it to 0",
             "objective.smoothing",
             {"loss": loss},
         )
@@ -60,15 +73,17 @@ def model_origin(config: Config) -> Iterator[Conflict]:
 
 
 def data_origin(config: Config) -> Iterator[Conflict]:
-    """Each data source's path fits its source, and the hub's keys stand only where the hub is."""
+    """Each data source's path fits its source, the hub's keys stand only where the hub is, and `exclude` has values."""
     for index, source in enumerate(config.data.sources):
         place = ("data", "sources", index)
         yield from _origin(source, source.path, place, "path", BUILTIN_DATA)
         for key, text in HUB_ONLY.items():
-            if source.source != "hub" and getattr(source, key) != Source.model_fields[key].default:
+            fits = STREAMED if key == "streaming" else HUBS
+            if source.source not in fits and getattr(source, key) != Source.model_fields[key].default:
+                hub = "Hugging Face hub" if key == "streaming" else "hub"
                 yield Conflict(
                     ((*place, key), (*place, "source")),
-                    f"only hub datasets {text}; leave it out",
+                    f"only {hub} datasets {text}; leave it out",
                     "source.hub_only",
                     {"case": key},
                 )
@@ -80,6 +95,13 @@ def data_origin(config: Config) -> Iterator[Conflict]:
                 "source.streamed_part",
                 {"found": shown_text(source.split)},
             )
+        for column, values in (source.exclude or {}).items():
+            if not values:
+                yield Conflict(
+                    ((*place, "exclude", column),),
+                    "names no value, so no row would be left out; write the values of such rows, or leave it out",
+                    "source.no_value",
+                )
 
 
 def remote_code(config: Config) -> Iterator[Conflict]:
@@ -103,8 +125,16 @@ def remote_code(config: Config) -> Iterator[Conflict]:
 
 
 def adapters(config: Config) -> Iterator[Conflict]:
-    """An adapter can be exported only if one is trained."""
+    """An adapter can be exported only if one is trained, and its weights have the same names in any case."""
     lora = config.model.lora
+    if config.export.adapter and config.export.layout != Export.model_fields["layout"].default:
+        yield Conflict(
+            (("export", "layout"), ("export", "adapter")),
+            f"'{config.export.layout}' is the layout of a whole model, and export.adapter = true exports the adapter "
+            "alone; leave one of them out",
+            "export.adapter_layout",
+            {"layout": config.export.layout},
+        )
     if config.export.adapter and lora is None:
         yield Conflict(
             (("export", "adapter"), ("model", "lora")),
@@ -114,6 +144,27 @@ def adapters(config: Config) -> Iterator[Conflict]:
     if lora is not None and lora.targets == []:
         text = "names no module; leave it out for all linear layers"
         yield Conflict((("model", "lora", "targets"),), text, "lora.no_target")
+
+
+def quantization(config: Config) -> Iterator[Conflict]:
+    """Weights in 4 bits stay whole on each device: their scales lie beside them, and DeepSpeed would cut without."""
+    launch = config.launch
+    if not config.model.quantization:
+        return
+    if launch.strategy == "zero3":
+        yield Conflict(
+            (("launch", "strategy"), ("model", "lora", "quantization")),
+            "'zero3' cannot divide weights in 4 bits among the devices: set it to 'zero2', which divides all that is "
+            "trained, or leave out quantization",
+            "quantization.zero3",
+        )
+    elif launch.offload == "all":
+        yield Conflict(
+            (("launch", "offload"), ("model", "lora", "quantization")),
+            "'all' offloads weights, which weights in 4 bits cannot be; set it to 'optimizer', or leave out "
+            "quantization",
+            "quantization.offload",
+        )
 
 
 def evaluation(config: Config) -> Iterator[Conflict]:
@@ -167,11 +218,19 @@ def is_repo_id(text: str) -> bool:
     return fits and not re.search(r"--|\.\.|[.-]$|[.-]/|\.git$", text)
 
 
+def is_scope_id(text: str) -> bool:
+    """Whether ModelScope can have a repo of this name: `owner/name`."""
+    return _SCOPE_ID.fullmatch(text) is not None and len(text) <= 200 and ".." not in text
+
+
 def _origin(
     of: Model | Source, name: str, place: KeyPath, key: str, builtin: tuple[str, ...]
 ) -> Iterator[Conflict]:
     keys = ((*place, key), (*place, "source"))
-    if of.source == "hub" and not is_repo_id(name):
+    unfit = (of.source == "hub" and not is_repo_id(name)) or (
+        of.source == "modelscope" and not is_scope_id(name)
+    )
+    if unfit:
         yield Conflict(
             keys,
             f"expected a repo id like 'owner/name', found {shown_text(name)}. "
@@ -189,10 +248,10 @@ def _origin(
             {"expected": [*map(repr, builtin)], "found": shown_text(name)}
             | ({"case": "meant", "meant": close[0]} if close else {}),
         )
-    if of.source != "hub" and of.revision is not None:
+    if of.source not in HUBS and of.revision is not None:
         yield Conflict(
             ((*place, "revision"), (*place, "source")),
-            f"only the hub has revisions, and source is '{of.source}'; leave it out",
+            f"only a hub has revisions, and source is '{of.source}'; leave it out",
             "origin.revision",
             {"source": of.source},
         )
@@ -202,6 +261,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     model_origin,
     remote_code,
     adapters,
+    quantization,
     lengths,
     devices,
     job,

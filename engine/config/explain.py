@@ -145,12 +145,14 @@ def _described(member: Any) -> str:
         inner = get_args(member)[0]
         return "a list of tables" if section_in(inner) else "a list of texts"
     if get_origin(member) is dict:
-        return "a table of texts, like { prompt = 'question' }"
+        return _TABLE_OF_LISTS if holds_lists(member) else _TABLE_OF_TEXTS
     if isinstance(member, type) and issubclass(member, Section):
         return "a table"
     return _TYPES[member]
 
 
+_TABLE_OF_TEXTS = "a table of texts, like { prompt = 'question' }"
+_TABLE_OF_LISTS = "a table of lists of texts, numbers, true and false, like { source = ['web', 'forum'] }"
 _TYPES = {str: "text in quotes", bool: "true or false", int: "a whole number", float: "a number"}
 
 
@@ -250,6 +252,11 @@ def _lists_of_tables() -> frozenset[tuple[str, ...]]:
         for path in _tables()
         if path and (field := field_at(path)) and get_origin(field.annotation) is list
     )
+
+
+def holds_lists(table: Any) -> bool:
+    """Whether a type of tables, `dict[str, ...]`, is one of tables of lists."""
+    return get_origin(get_args(table)[1]) is list
 
 
 def section_in(annotation: Any) -> type[Section] | None:

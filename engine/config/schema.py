@@ -11,6 +11,9 @@ from pydantic import Field
 from engine.config.launch import Launch
 from engine.config.section import Section, Text
 
+HUBS = ("hub", "modelscope")
+"""Sources whose repos are downloaded, and have revisions."""
+
 RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -28,6 +31,9 @@ class Run(Section):
     )
 
 
+Quantization = Literal["nf4"]
+
+
 class Lora(Section):
     """Low-rank adapters on a frozen base: the reference is the base with the adapter switched off."""
 
@@ -41,14 +47,19 @@ class Lora(Section):
     targets: list[Text] | Literal["all-linear"] = Field(
         "all-linear", description="Names of the modules to adapt, or all linear layers but the head."
     )
+    quantization: Quantization | None = Field(
+        None,
+        description="Keep the frozen model's linear layers in 4 bits (QLoRA): a quarter of bfloat16's memory; absent: "
+        "as they are.",
+    )
 
 
 class Model(Section):
     """The model to train: it is also the reference."""
 
-    source: Literal["hub", "local", "builtin"] = Field(
+    source: Literal["hub", "modelscope", "local", "builtin"] = Field(
         "hub",
-        description="Where the model comes from: the Hugging Face hub, a folder or GGUF file, or built in.",
+        description="Where the model comes from: the Hugging Face hub, ModelScope, a folder or GGUF file, or built in.",
     )
     id: Text = Field(description="Repo id, folder, .gguf file, or the name of a built-in model.")
     revision: Text | None = Field(None, description="Branch, tag or commit of a hub repo.")
@@ -65,6 +76,16 @@ class Model(Section):
     )
 
     @property
+    def quantization(self) -> Quantization | None:
+        """What the frozen linear layers are stored in."""
+        return self.lora.quantization if self.lora else None
+
+    @property
+    def unpacked(self) -> bool:
+        """Whether the weights come out of a GGUF file."""
+        return self.source == "builtin" or self.id.endswith(".gguf")
+
+    @property
     def exported_dtype(self) -> Literal["bfloat16", "float32"]:
         """What an export is stored in where nothing else is asked for."""
         return "bfloat16" if self.dtype == "auto" else self.dtype
@@ -73,8 +94,8 @@ class Model(Section):
 class Source(Section):
     """One place preference pairs are read from."""
 
-    source: Literal["hub", "local", "builtin"] = Field(
-        "hub", description="Where the pairs come from: the Hugging Face hub, files, or built in."
+    source: Literal["hub", "modelscope", "local", "builtin"] = Field(
+        "hub", description="Where the pairs come from: the Hugging Face hub, ModelScope, files, or built in."
     )
     path: Text = Field(description="Repo id, a file, a folder of files, or the name of a built-in set.")
     subset: Text | None = Field(None, description="Subset (configuration) of a hub dataset that has several.")
@@ -87,6 +108,10 @@ class Source(Section):
     columns: dict[Text, Text] | None = Field(
         None,
         description="Columns by hand: the layout's name of each = its name in the data. No other is read.",
+    )
+    exclude: dict[Text, list[str | bool | int | float]] | None = Field(
+        None,
+        description="Rows to leave out: a column's name in the data = the values that such rows have in it.",
     )
     limit: int | None = Field(None, ge=1, description="Read at most this many rows, from the first.")
     weight: float = Field(
@@ -128,8 +153,10 @@ class Data(Section):
 class Objective(Section):
     """What is minimised."""
 
-    loss: Literal["sigmoid", "ipo", "hinge"] = Field(
-        "sigmoid", description="Preference loss: sigmoid is DPO, with label_smoothing conservative DPO."
+    loss: Literal["sigmoid", "ipo", "hinge", "robust", "sppo_hard", "nca_pair", "kto_pair"] = Field(
+        "sigmoid",
+        description="Preference loss: sigmoid is DPO; ipo and hinge stop at a margin, robust corrects wrong labels, "
+        "sppo_hard, nca_pair and kto_pair judge each answer for itself.",
     )
     beta: float = Field(
         0.1,
@@ -141,7 +168,7 @@ class Objective(Section):
         0.0,
         ge=0,
         lt=0.5,
-        description="Share of pairs assumed to be labelled the wrong way round; for sigmoid.",
+        description="Share of pairs assumed to be labelled the wrong way round; for sigmoid and robust.",
     )
 
 
@@ -214,6 +241,11 @@ class Export(Section):
     dtype: Literal["bfloat16", "float16", "float32"] | None = Field(
         None, description="Type of the exported weights; absent: the model's dtype."
     )
+    layout: Literal["original", "native"] = Field(
+        "original",
+        description="Of a model read without its own code (InternLM2): its own files and names of weights, or those of "
+        "a Llama, which any transformers loads.",
+    )
     adapter: bool = Field(False, description="Export a LoRA adapter alone, not merged into its base.")
     verify: bool = Field(
         True, description="Load the export in a fresh process and compare its logits with the policy's."
@@ -241,7 +273,8 @@ class Gates(Section):
         None,
         ge=0,
         lt=1,
-        description="Largest share of the rows that may be dropped; checked before the model is loaded.",
+        description="Largest share of the rows that may be dropped, those of exclude not counted; checked before the "
+        "model is loaded.",
     )
 
 

@@ -7,15 +7,17 @@ from typing import Any
 from engine.config.problems import Fault, KeyPath, Message
 
 CREDENTIAL = (
-    "this looks like a Hugging Face token. Never put a token in a file: it is copied into the run directory. "
-    "Log in with `hf auth login`, or set HF_TOKEN, and revoke this token"
+    "this looks like a Hugging Face token, or one of ModelScope. Never put a token in a file: it is copied into the "
+    "run directory. Log in with `hf auth login`, or set HF_TOKEN or MODELSCOPE_API_TOKEN, and revoke this token"
 )
 
 # C0, DEL, C1, line and paragraph separators, bidirectional controls, surrogates.
 _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
+_TOKEN = re.compile(
+    r"\b(hf_|ms-)(?:(?<=hf_)[A-Za-z0-9]{20,}|(?<=ms-)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+)
 
 
 def string_faults(value: Any, key: KeyPath = ()) -> Iterator[Fault]:
@@ -40,13 +42,13 @@ def token_lines(text: str) -> Iterator[int]:
 
 
 def holds_token(text: str) -> bool:
-    """Whether a Hugging Face token is in `text`."""
+    """Whether a token of the Hugging Face hub or of ModelScope is in `text`."""
     return _TOKEN.search(text) is not None
 
 
 def masked(text: str) -> str:
     """`text` with every token in it unreadable."""
-    return _TOKEN.sub("hf_***", text)
+    return _TOKEN.sub(r"\1***", text)
 
 
 def _fault_in(text: str) -> Message | None:

@@ -51,8 +51,9 @@ class Collector:
         scratch: a folder for what a join keeps on disk. Raises `UnusableError` for the first row that cannot be
         understood, `StopRequested` when asked to stop.
         """
-        reading = Reading(source, Watch(should_stop=watch.should_stop), scratch, layout)
+        reading = Reading(source, Watch(should_stop=watch.should_stop), scratch, layout, self.report.drop)
         account = SourceReport(source.path, reading.layout.name, source.format == "auto", reading.files)
+        account.excluded, account.unread = reading.exclusion.values, reading.unread
         self.report.sources.append(account)
         before = self.report.rows
         done = 0

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,13 +21,8 @@ from engine.data.watch import Watch
 from engine.exits import Exit, UsageError
 from engine.models.load import load_tokenizer
 from engine.models.quiet import quiet_libraries, talk_on_stderr
-from engine.sanitize import visible
-
-SHOWN = 480
-"""Characters shown of each end of a text that is too long to show whole."""
-
-_MARGIN = "         │ "
-_MARKS = (("prompt", "│"), ("chosen", "▸"), ("rejected", "▸"))
+from engine.pair_text import pair_text
+from engine.telling import tell, tells_in_lines
 
 
 def main(argv: Sequence[str]) -> Exit:
@@ -51,7 +44,9 @@ def main(argv: Sequence[str]) -> Exit:
 
 def _tell(done: int, total: int | None) -> None:
     """The rows looked through, then those encoded, for a person who waits."""
-    if sys.stderr.isatty():
+    if tells_in_lines():
+        tell("rows", "", params={"done": done, "total": total})
+    elif sys.stderr.isatty():
         what = f"{done:,} rows looked through" if total is None else f"{done:,} of {total:,} rows encoded"
         print(f"\r{what:<40}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
@@ -110,14 +105,5 @@ def _text(report: Report, shown: dict[str, Any]) -> str:
     parts = [report.render()]
     if shown:
         parts.append("The first pair as the model sees it; it learns from what follows each ▸.")
-        parts.append("\n".join(f"{name:>8} {mark} {_indented(shown[name])}" for name, mark in _MARKS))
+        parts.append(pair_text(shown))
     return "\n\n".join(parts)
-
-
-def _indented(text: str) -> str:
-    if len(text) > 2 * SHOWN:
-        text = f"{text[:SHOWN]} [...] {text[-SHOWN:]}"
-    width = shutil.get_terminal_size((100, 24)).columns - len(_MARGIN)
-    wrapper = textwrap.TextWrapper(width, drop_whitespace=False, replace_whitespace=False, expand_tabs=False)
-    lines = visible(text).removesuffix("\n").split("\n")
-    return f"\n{_MARGIN}".join(part for line in lines for part in wrapper.wrap(line) or [""])

@@ -1,7 +1,7 @@
 """A source as candidates for training: its rows under the layout's names, joined where it says so, and read."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from engine.data.encoding.encoder import Candidate
 from engine.data.encoding.limits import Dropped
 from engine.data.files.sources import Row, open_source
 from engine.data.formats.detect import DETECTION_ROWS, detect
-from engine.data.formats.format import Format
+from engine.data.formats.format import Fields, Format
 from engine.data.formats.scores import SCORE_COLUMNS, margin
 from engine.data.formats.table import format_named
 from engine.data.rows.columns import renamed
+from engine.data.rows.exclude import Drop, Exclusion, nobody
 from engine.data.rows.messages import NoPair, Preference, RowError
 from engine.data.watch import Watch
 from engine.exits import UnusableError
@@ -27,11 +28,18 @@ class Reading:
     """One pass over a source.
 
     layout: how its rows are read, where that is known already. scratch: a folder for what a join keeps on disk,
-    made when it is needed. Raises what opening a source raises, and `UnusableError` when there are no rows or none
-    in a known layout.
+    made when it is needed. drop: told of the rows that `exclude` leaves out, which are no candidates. Raises what
+    opening a source raises, and `UnusableError` when there are no rows, or none left, or none in a known layout.
     """
 
-    def __init__(self, source: Source, watch: Watch, scratch: Path, layout: Format | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        watch: Watch,
+        scratch: Path,
+        layout: Format | None = None,
+        drop: Drop = nobody,
+    ) -> None:
         opened = open_source(source)
         self.source = source
         self.watch = watch
@@ -40,8 +48,11 @@ class Reading:
         self.files = opened.files
         self.rows = 0
         self._unscored = 0
-        self._rows = self._counted(renamed(opened.rows, source.columns))
-        self.layout = layout or self._find_layout()
+        self.exclusion = Exclusion(source, drop)
+        self._rows = renamed(self.exclusion.kept(self._counted(opened.rows)), source.columns)
+        first = self._first_rows()
+        self.layout = layout or self._find_layout(first)
+        self.unread = self.layout.of_no_use(first)
 
     def candidates(self) -> Iterator[tuple[Row, Candidate]]:
         """Every row that may be a pair, with the preference read from it or why there is none.
@@ -64,15 +75,18 @@ class Reading:
                 self.watch.progress(self.rows, None)
             yield row
 
-    def _find_layout(self) -> Format:
-        """As given by name, or told from the first rows, which are put back."""
-        named = format_named(self.source.format) if self.source.format != "auto" else None
+    def _first_rows(self) -> list[Fields]:
+        """What the first rows hold, which are put back."""
         first = list(islice(self._rows, DETECTION_ROWS))
         if not first:
-            text = f"{self.source.path}: holds no rows. Check the path and the split."
-            raise UnusableError("data.no_rows", text, path=self.source.path)
+            raise _no_rows(self.source.path, self.rows)
         self._rows = chain(first, self._rows)
-        return named or detect([row.fields for row in first], self.source.path)
+        return [row.fields for row in first]
+
+    def _find_layout(self, first: Sequence[Fields]) -> Format:
+        """As given by name, or told from the first rows."""
+        named = format_named(self.source.format) if self.source.format != "auto" else None
+        return named or detect(first, self.source.path)
 
     def _sound(self, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows as they go into a join, each looked at before anything is made of it."""
@@ -86,7 +100,7 @@ class Reading:
         try:
             preference = self.layout.preference(row.fields)
         except NoPair as none:
-            return Dropped(none.reason)
+            return Dropped(none.reason, none.detail)
         except RowError as error:
             raise bad_row(row, str(error)) from error
         return preference if self.source.min_margin is None else self._apart(row, preference)
@@ -116,6 +130,14 @@ class Reading:
         return UnusableError(
             "data.no_scores", one_line(text), path=self.source.path, columns=list(SCORE_COLUMNS)
         )
+
+
+def _no_rows(path: str, excluded: int) -> UnusableError:
+    if excluded:
+        text = f"{path}: `exclude` leaves out all {excluded:,} rows read. Name fewer values, or remove this source."
+        return UnusableError("data.all_excluded", one_line(text), path=path, rows=excluded)
+    text = f"{path}: holds no rows. Check the path and the split."
+    return UnusableError("data.no_rows", text, path=path)
 
 
 def bad_row(row: Row, problem: str) -> UnusableError:

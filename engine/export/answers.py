@@ -11,11 +11,13 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedTokenizerBase
 
 from engine.config.load import load_config
+from engine.config.schema import Quantization
 from engine.export.questions import Question, questions_of
 from engine.export.tokenizer import with_template
 from engine.models.generation import stop_tokens
 from engine.models.gguf import load_gguf_model
-from engine.models.load import load_tokenizer, loading
+from engine.models.load import load_model, load_tokenizer, loading
+from engine.models.nf4 import place
 from engine.models.resolve import ResolvedModel, resolve
 from engine.numerics import device_has_bf16
 from engine.pins import pinned
@@ -53,7 +55,8 @@ def compared(run: RunDir, folder: Path, count: int) -> list[Answer]:
     questions = questions_of(run, tokenizer, count)
     dtype = DTYPES[computing_type(config.model.dtype, fast_bf16=device_has_bf16())]
     if (folder / "adapter_config.json").is_file():
-        before, after = _by_adapter(base, dtype, folder, tokenizer, questions)
+        model = _base(base, dtype, config.model.quantization)
+        before, after = _by_adapter(model, base, folder, tokenizer, questions)
     else:
         before = _answers(_base(base, dtype), tokenizer, questions)
         _free()
@@ -62,8 +65,8 @@ def compared(run: RunDir, folder: Path, count: int) -> list[Answer]:
 
 
 def _by_adapter(
+    model: Any,
     base: ResolvedModel,
-    dtype: torch.dtype,
     folder: Path,
     tokenizer: PreTrainedTokenizerBase,
     questions: Sequence[Question],
@@ -71,14 +74,18 @@ def _by_adapter(
     """One base serves both: as it is, and with the adapter put on."""
     from peft import PeftModel
 
-    model = _base(base, dtype)
     before = _answers(model, tokenizer, questions)
     with loading(base, "model"):
         adapted = PeftModel.from_pretrained(model, str(folder))
     return before, _answers(adapted, tokenizer, questions)
 
 
-def _base(base: ResolvedModel, dtype: torch.dtype) -> Any:
+def _base(base: ResolvedModel, dtype: torch.dtype, quantization: Quantization | None = None) -> Any:
+    """As it was before anything was trained; with `quantization` as an adapter needs it."""
+    if quantization:
+        model = load_model(base, quantization).model
+        place(model, dtype, model.device)
+        return model.to(dtype)
     with loading(base, "model"):
         if base.gguf_file:
             return load_gguf_model(base.path / base.gguf_file)[0].to(dtype)
@@ -104,6 +111,7 @@ def _answers(model: Any, tokenizer: PreTrainedTokenizerBase, questions: Sequence
     if torch.cuda.is_available():
         model.to("cuda")
     elif model.dtype is torch.float16 or not device_has_bf16():  # computed slowly, if at all
+        place(model, torch.float32, model.device)
         model.float()
     return [continued(model, tokenizer, question.ids) for question in questions]
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from huggingface_hub import ModelCard
 
@@ -17,14 +18,25 @@ from engine.config.schema import Config
 from engine.export.curves import draw_curves, is_number
 from engine.export.proof import Proof
 from engine.models.builtin import builtin_model
+from engine.models.hub_errors import Kind
+from engine.models.modelscope.errors import ScopeRepo
 from engine.models.resolve import ResolvedModel
+from engine.snippet import loading_snippet
 
 CURVES = "curves.png"
 LOSSES = {
     "sigmoid": "DPO ([Rafailov et al., 2023](https://arxiv.org/abs/2305.18290))",
     "ipo": "IPO ([Azar et al., 2023](https://arxiv.org/abs/2310.12036))",
     "hinge": "the hinge loss of SLiC-HF ([Zhao et al., 2023](https://arxiv.org/abs/2305.10425))",
+    "robust": "robust DPO ([Chowdhury et al., 2024](https://arxiv.org/abs/2403.00409))",
+    "sppo_hard": "the loss of SPPO ([Wu et al., 2024](https://arxiv.org/abs/2405.00675)) for certain preferences",
+    "nca_pair": "noise contrastive alignment ([Chen et al., 2024](https://arxiv.org/abs/2402.05369))",
+    "kto_pair": "the loss of KTO ([Ethayarajh et al., 2024](https://arxiv.org/abs/2402.01306)) on pairs",
 }
+OWN_CODE = (
+    "transformers loads it by the Python code that the base's authors publish, hence `trust_remote_code` below: read "
+    "that code before you let it run."
+)
 RESULTS = {
     "loss": "Loss",
     "rewards/accuracies": "Pairs in which the chosen answer wins",
@@ -55,6 +67,11 @@ class CardFacts:
     repo: str | None
     """Where it will be pushed, for the snippet."""
     proof: Proof | None = None
+    own_code: bool = False
+    code_revision: str | None = None
+    family: str | None = None
+    four_bits: str | None = None
+    """These four as `loading_snippet` takes them."""
 
 
 def write_card(folder: Path, facts: CardFacts) -> None:
@@ -70,6 +87,7 @@ def card_text(facts: CardFacts, curves: bool) -> str:
     sections = [
         f"# {_title(facts)}",
         _what_was_done(facts),
+        OWN_CODE if facts.own_code else "",
         facts.proof.sentence() if facts.proof else "",
         _results(facts),
         f"![Loss, margin and accuracy over the steps]({CURVES})" if curves else "",
@@ -103,7 +121,8 @@ def _yaml_char(char: str) -> str:
 
 
 def _metadata(facts: CardFacts) -> dict[str, str | list[str]]:
-    base = facts.base.public_id if facts.base.source != "local" else None
+    on_hub = facts.base.source in ("hub", "builtin")  # readers of this key look on the Hugging Face hub alone
+    base = facts.base.public_id if on_hub else None
     found = {
         "base_model": base,
         "datasets": [source.path for source in facts.config.data.sources if source.source == "hub"],
@@ -133,25 +152,40 @@ def _title(facts: CardFacts) -> str:
 def _what_was_done(facts: CardFacts) -> str:
     config, lora = facts.config, facts.config.model.lora
     how = f"low-rank adapters of rank {lora.rank}" if lora else "all weights"
-    state = (
-        ""
-        if not lora
-        else " This is the adapter alone."
-        if facts.adapter
-        else " They are merged into the base."
-    )
+    if config.model.quantization:
+        how += ", on the base in 4 bits (NF4, doubly quantised: [QLoRA](https://arxiv.org/abs/2305.14314))"
+    state = _state(facts) if lora else ""
     exact = f" (commit `{facts.base.commit[:12]}`)" if facts.base.commit else ""
     if facts.base.gguf_file:
         exact = f" (unpacked from {quoted(facts.base.gguf_file)})"
-    sources = ", ".join(quoted(_public_path(s.source, s.path)) for s in config.data.sources)
+    sources = ", ".join(
+        _named(s.source, _public_path(s.source, s.path), "dataset") for s in config.data.sources
+    )
     return (
-        f"{quoted(facts.base.public_id)}{exact}, trained further on preference pairs with "
+        f"{_named(facts.base.source, facts.base.public_id, 'model')}{exact}, trained further on preference pairs with "
         f"{LOSSES[config.objective.loss]}: of two answers to a prompt it now leans towards the preferred "
         f"one, and is held near the base model by beta = {config.objective.beta:g}.\n\n"
         f"Trained: {how}, {facts.step} steps of {config.train.pairs_per_step} pairs "
         f"({facts.epoch:.2f} epochs), "
         f"peak learning rate {config.optimizer.learning_rate:g}.{state} Pairs: {sources}. "
         f"Weights are stored in {facts.dtype}. Made with dpo-tui."
+    )
+
+
+def _state(facts: CardFacts) -> str:
+    """Where the adapters are, and on which weights they are the model that was trained."""
+    quantized = facts.config.model.quantization is not None
+    if facts.adapter:
+        return " This is the adapter alone." + (
+            " It belongs on its base in 4 bits, as it is loaded below; on the unquantised base it is another model."
+            if quantized
+            else ""
+        )
+    if not quantized:
+        return " They are merged into the base."
+    return (
+        " They are merged into the numbers that the base's 4 bits stand for: the model that was trained, rounding of "
+        "4 bits included, and not the unquantised base with the adapters on it."
     )
 
 
@@ -171,29 +205,14 @@ def _results(facts: CardFacts) -> str:
 
 
 def _usage(facts: CardFacts) -> str:
-    path = facts.repo or "."
-    loader = "AutoPeftModelForCausalLM" if facts.adapter else "AutoModelForCausalLM"
-    imports = (
-        "from peft import AutoPeftModelForCausalLM\nfrom transformers import AutoTokenizer"
-        if facts.adapter
-        else "from transformers import AutoModelForCausalLM, AutoTokenizer"
-    )
-    inputs = (
-        'messages = [{"role": "user", "content": "What is the capital of France?"}]\n'
-        "inputs = tokenizer.apply_chat_template(\n"
-        '    messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"\n'
-        ")"
-        if facts.chat
-        else 'inputs = tokenizer("The capital of France is", return_tensors="pt")'
-    )
-    code = (
-        f"{imports}\n\n"
-        f"path = {path!r}\n"
-        "tokenizer = AutoTokenizer.from_pretrained(path)\n"
-        f'model = {loader}.from_pretrained(path, dtype="auto")\n'
-        f"{inputs}\n"
-        "answer = model.generate(**inputs, max_new_tokens=100)\n"
-        'print(tokenizer.decode(answer[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))'
+    code = loading_snippet(
+        facts.repo or ".",
+        adapter=facts.adapter,
+        chat=facts.chat,
+        own_code=facts.own_code,
+        code_revision=facts.code_revision,
+        family=facts.family,
+        four_bits=facts.four_bits,
     )
     return f"## Use\n\n{fenced(code, 'python')}"
 
@@ -217,6 +236,13 @@ def without_places(config: Config) -> Config:
 
 def _public_path(source: str, path: str) -> str:
     return (Path(path).name or "folder") if source == "local" else path
+
+
+def _named(source: str, name: str, kind: Kind) -> str:
+    """A name as code. Where ModelScope has it, with a link: by the name alone it would be looked for elsewhere."""
+    if source != "modelscope":
+        return quoted(name)
+    return f"{quoted(name)} on [ModelScope]({ScopeRepo(quote(name), kind).page})"
 
 
 def quoted(text: str) -> str:

@@ -2,8 +2,7 @@
 
 import argparse
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +14,14 @@ from engine.export.recording import out_of_memory, recorded
 from engine.export.stages import Stage, State, Tell, nobody, stage
 from engine.rundir.events import EventWriter
 from engine.rundir.paths import RunDir
-from engine.sanitize import one_line, visible
+from engine.sanitize import one_line
+from engine.telling import tell
 
 if TYPE_CHECKING:
     from engine.export.export import Exported
     from engine.export.source import Checkpoint
 
+LAYOUTS = ("original", "native")
 DTYPES = ("bfloat16", "float16", "float32")
 MOST_ANSWERS = 16
 
@@ -41,8 +42,7 @@ def main(argv: Sequence[str]) -> Exit:
         told: list[Exported] = []
         recorded(expanded(options.progress), lambda events: _recorded_export(options, events, told))
         exported = told[0]
-    for line in _lines(exported):
-        print(visible(line), file=sys.stderr)
+    _tell_about(exported)
     print(exported.path)
     return Exit.DONE
 
@@ -93,6 +93,7 @@ def _export(options: argparse.Namespace, tell: Tell) -> "Exported":
             to=options.to or export_folder(run, config),
             dtype=options.dtype,
             adapter=settings.adapter if options.adapter is None else options.adapter,
+            layout=options.layout,
             push=options.push,
             private=settings.private if options.public is None else not options.public,
             verify=settings.verify if options.verify is None else options.verify,
@@ -121,18 +122,16 @@ def _answer_if_possible(run: RunDir, folder: Path, count: int, events: EventWrit
         events.warning("export.no_answers", f"no answers to compare: {problem}", problem=problem)
 
 
-def _lines(exported: "Exported") -> Iterator[str]:
+def _tell_about(exported: "Exported") -> None:
     """What a person is told besides the folder."""
     if exported.reused:
-        yield (
-            "already written and verified: only uploaded"
-            if exported.proof
-            else "already written: only uploaded"
-        )
+        proved = exported.proof is not None
+        text = f"already written{' and verified' if proved else ''}: only uploaded"
+        tell("reused", text, params={"proved": proved})
     elif exported.proof:
-        yield exported.proof.line()
+        tell("proof", exported.proof.line(), params=exported.proof.to_json())
     for notice in exported.notices:
-        yield f"note: {notice.text}"
+        tell("note", notice.text, notice.code, notice.params)
 
 
 def _parser() -> Parser:
@@ -143,6 +142,9 @@ def _parser() -> Parser:
     parser.add_argument("--to", type=Path, metavar="DIR", help="folder to write; the run's own by default")
     parser.add_argument("--dtype", choices=DTYPES, help="type of the weights")
     parser.add_argument("--adapter", action=switch, help="the LoRA adapter alone")
+    parser.add_argument(
+        "--layout", choices=LAYOUTS, help="names of an InternLM2's weights: its own, or a Llama's"
+    )
     parser.add_argument("--verify", action=switch, help="load it in a fresh process and compare its logits")
     parser.add_argument("--push", metavar="REPO", help="upload to this repo of the Hugging Face hub")
     parser.add_argument(

@@ -1,10 +1,7 @@
 """From a checkpoint to an ordinary Hugging Face model: a folder that any tool of the field loads."""
 
-import ctypes
-import gc
 import shlex
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +14,14 @@ from engine.exits import HubError
 from engine.export.expected import Expected
 from engine.export.files import check_written, write_model, write_words
 from engine.export.folder import export_folder, require_target, reserved, staged
+from engine.export.original import missing_code
 from engine.export.proof import Proof, prove
 from engine.export.reading import Request
-from engine.export.record import holds, recorded_proof
-from engine.export.source import Checkpoint, Source, find_source, identity, tokenizer_of
+from engine.export.record import holds, recorded_proof, replaced
+from engine.export.source import Checkpoint, Layout, Source, find_source, identity, tokenizer_of
 from engine.export.stages import Tell, nobody, stage
 from engine.export.weights import Policy, trained_policy
+from engine.freed import give_back
 from engine.models.hub import require_repo_id, upload
 from engine.rundir.paths import RunDir
 
@@ -55,6 +54,7 @@ def export(
     to: Path | None = None,
     dtype: str | None = None,
     adapter: bool = False,
+    layout: Layout | None = None,
     push: str | None = None,
     private: bool = True,
     verify: bool = True,
@@ -72,7 +72,7 @@ def export(
     if push:
         require_repo_id(push)
     with stage(tell, "checkpoint"):
-        source = find_source(run, checkpoint, dtype, adapter, target, push)
+        source = find_source(run, checkpoint, dtype, adapter, target, push, layout)
     with reserved(target):
         tokenizer = tokenizer_of(source)
         done = push and _written_before(source, tokenizer, verify)
@@ -94,7 +94,8 @@ def _written_before(source: Source, tokenizer: PreTrainedTokenizerBase, verify: 
 def _write(source: Source, tokenizer: PreTrainedTokenizerBase, verify: bool, tell: Tell) -> Exported:
     with stage(tell, "policy"):
         policy = trained_policy(source, tokenizer, verify)
-    expected = policy.expected
+    expected, facts = policy.expected, identity(source, tokenizer)
+    earlier = replaced(source.target, facts)
     with staged(source.target) as (folder, scratch):
         with stage(tell, "write"):
             types = write_model(folder, policy.model, tokenizer, source)
@@ -104,16 +105,15 @@ def _write(source: Source, tokenizer: PreTrainedTokenizerBase, verify: bool, tel
         if expected is not None:
             with stage(tell, "proof"):
                 proof = prove(expected, _request(folder, source, expected), scratch, source.target)
-        write_words(folder, source, identity(source, tokenizer), proof)
-    return Exported(path=source.target, proof=proof, notices=tuple(_notices(source)))
+        write_words(folder, source, facts, proof)
+    notices = (*([earlier] if earlier else []), *_notices(source))
+    return Exported(path=source.target, proof=proof, notices=notices)
 
 
 def _let_go(policy: Policy) -> None:
     """Gives the model's memory back to the system: the reader needs as much."""
     del policy.model
-    gc.collect()
-    with suppress(AttributeError):  # a C library without it
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back()
 
 
 def _request(folder: Path, source: Source, expected: Expected) -> Request:
@@ -122,6 +122,7 @@ def _request(folder: Path, source: Source, expected: Expected) -> Request:
     return Request(
         folder=str(folder),
         base=str(place) if source.adapter else None,
+        quantization=source.config.model.quantization if source.adapter else None,
         prompts=expected.prompts.ids,
         texts=expected.prompts.texts,
         attention=expected.attention,
@@ -131,16 +132,53 @@ def _request(folder: Path, source: Source, expected: Expected) -> Request:
 
 
 def _notices(source: Source) -> Iterator[Notice]:
-    """What somebody who is handed the adapter must be told."""
-    base = source.base
+    """What somebody who is handed the export must be told."""
+    base, quantized = source.base, source.config.model.quantization is not None
+    if source.keeps_layout and (files := missing_code(source)):
+        yield Notice(
+            "export.code_missing",
+            f"config.json names code that was not beside the base's files ({', '.join(files)}): a server that runs "
+            "the base by its authors' code needs those files here too. --layout native writes a model that needs none.",
+            {"files": files},
+        )
     if not source.adapter:
+        if quantized:
+            yield Notice(
+                "export.nf4_merged",
+                "The adapter is merged into the base's weights as it was trained on them: in 4 bits, unpacked. That is "
+                "the model that was trained, and it carries the rounding of 4 bits. To put the adapter on the "
+                "unquantised base, another model that nobody has trained or measured, export it with --adapter.",
+                {},
+            )
         return
+    if quantized:
+        yield Notice(
+            "export.nf4_base",
+            "The adapter was trained on its base in 4 bits (nf4, doubly quantised): load the base so, as the model "
+            "card shows; on the unquantised base it is another model. --no-adapter exports the merged model.",
+            {},
+        )
+    if source.family:
+        yield Notice(
+            "export.family_adapter",
+            f"The adapter's weights have the names of a {source.family.native_name}: it fits the base as dpo-tui "
+            "reads it (see the card), not as its authors' code does. --no-adapter exports the merged model.",
+            {"name": source.family.native_name},
+        )
     if base.gguf_file:
         yield Notice(
             "export.gguf_base",
             f"The adapter was trained on weights unpacked from {base.gguf_file}: on those of another file or repo it "
             "computes a little differently. --no-adapter exports the merged model.",
             {"file": base.gguf_file},
+        )
+    elif base.source == "modelscope":
+        yield Notice(
+            "export.modelscope_base",
+            f"The adapter's base is {base.public_id} of ModelScope, and tools look for its name on the Hugging Face "
+            "hub: whoever loads the adapter elsewhere must be given that model too. --no-adapter exports the merged "
+            "model.",
+            {"base": base.public_id},
         )
     elif base.source == "local":
         known = f"folder {base.path}" if source.repo is None else f'name "{base.public_id}"'
@@ -166,6 +204,8 @@ def _again(source: Source, checkpoint: Checkpoint, private: bool, verify: bool) 
         words += ["--dtype", source.dtype]
     if source.adapter != settings.adapter:
         words += ["--adapter" if source.adapter else "--no-adapter"]
+    if source.layout != settings.layout:
+        words += ["--layout", source.layout]
     if verify != settings.verify:
         words += ["--verify" if verify else "--no-verify"]
     return shlex.join(words)

@@ -9,19 +9,22 @@ from typing import Any
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.exits import CannotWriteError
 from engine.export.card import CardFacts, write_card
+from engine.export.original import code_revision, keep_original_files
 from engine.export.pickles import pickle_problem
 from engine.export.proof import Proof
+from engine.export.reading import open_tokenizer
 from engine.export.record import write_record
 from engine.export.source import Source
+from engine.models.families import family_in
 from engine.models.hub_errors import first_line
 from engine.models.quiet import quiet_transformers
 from engine.models.weights import os_error, safetensors_problem, trained_tensors
 from engine.rundir.events import effective_steps, forget, read_events, step_of
-from engine.rundir.files import cannot_write
+from engine.rundir.files import cannot_write, read_json
 
 MAX_SHARD_SIZE = "5GB"
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
@@ -42,7 +45,9 @@ def write_model(
     except SafetensorError as error:
         raise cannot_write(folder, os_error(error)) from error
     (folder / "README.md").unlink(missing_ok=True)
-    _tidy_tokenizer_config(folder / "tokenizer_config.json")
+    _tidy_tokenizer_config(folder / "tokenizer_config.json", source)
+    if source.keeps_layout:
+        keep_original_files(folder, source, tokenizer)
     if source.base.trust_remote_code:
         for code in source.base.path.glob("*.py"):
             shutil.copyfile(code, folder / code.name)
@@ -50,12 +55,13 @@ def write_model(
     return {tensor.dtype for tensor in stored.values()}
 
 
-def _tidy_tokenizer_config(path: Path) -> None:
+def _tidy_tokenizer_config(path: Path, source: Source) -> None:
     """Drops what is true of this machine only; names the class as every release of transformers knows it."""
     config = json.loads(path.read_text(encoding="utf-8"))
     for key in ("is_local", "local_files_only", "name_or_path"):
         config.pop(key, None)
-    if config.get("tokenizer_class") == "TokenizersBackend":
+    own = source.family and source.family.tokenizer_class
+    if config.get("tokenizer_class") in ("TokenizersBackend", own):
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -64,6 +70,7 @@ def write_words(folder: Path, source: Source, facts: dict[str, Any], proof: Proo
     """The card with its curves, and the record that makes the folder ours; `facts` are its identity."""
     manifest = source.index.manifest(source.step)
     events = list(read_events(source.run.events))
+    revision = code_revision(source)
     card = CardFacts(
         config=source.config,
         base=source.base,
@@ -74,12 +81,22 @@ def write_words(folder: Path, source: Source, facts: dict[str, Any], proof: Proo
         evals=_effective_evals(events, source.step),
         dtype=source.dtype,
         adapter=source.adapter,
-        chat=(folder / "chat_template.jinja").exists(),
+        chat=_has_template(folder),
         repo=source.repo,
         proof=proof,
+        own_code=source.needs_own_code,
+        code_revision=revision,
+        family=source.adapter_family,
+        four_bits=source.adapter_four_bits,
     )
     write_card(folder, card)
-    write_record(folder, facts, proof)
+    write_record(folder, {**facts, "code_revision": revision}, proof)
+
+
+def _has_template(folder: Path) -> bool:
+    """A base's own files may have the chat template among the tokenizer's settings."""
+    settings = read_json(folder / "tokenizer_config.json") or {}
+    return "chat_template" in settings or (folder / "chat_template.jinja").exists()
 
 
 def _effective_evals(events: list[dict[str, Any]], last: int) -> list[dict[str, Any]]:
@@ -102,8 +119,9 @@ def check_written(folder: Path, source: Source, types: Set[torch.dtype]) -> None
         raise _not_whole(source.target, problem)
     try:
         if not source.adapter:
+            family_in(folder)  # makes transformers know it
             AutoConfig.from_pretrained(folder, trust_remote_code=source.base.trust_remote_code)
-        AutoTokenizer.from_pretrained(folder, trust_remote_code=source.base.trust_remote_code)
+        open_tokenizer(folder, source.base.trust_remote_code)
     except Exception as error:  # tokenizers raises nothing less
         raise _not_whole(source.target, first_line(error)) from error
 

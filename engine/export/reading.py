@@ -17,11 +17,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import engine.no_hub_code  # noqa: F401  (before what it concerns)  # isort: skip
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
+from engine.models.families import family_in
 from engine.models.fingerprint import VOLATILE, tensor_bytes
 from engine.models.generation import generation_values
 from engine.precision import processor_has_bf16
@@ -43,6 +45,8 @@ class Request:
     folder: str
     base: str | None
     """The base model's folder or GGUF file for an adapter; None for a whole model."""
+    quantization: str | None
+    """What the adapter's base is stored in; None for plain fp32."""
     prompts: list[list[int]]
     texts: list[str]
     attention: str | None
@@ -71,7 +75,7 @@ def read(request: Request) -> tuple[dict[str, Any], list[Tensor]]:
     """What the folder holds, in JSON's types, and the logits of each prompt."""
     with plain_numerics(request.threads):
         model, info = _load(request)
-        tokenizer = AutoTokenizer.from_pretrained(request.folder, trust_remote_code=request.trust_remote_code)
+        tokenizer = open_tokenizer(Path(request.folder), request.trust_remote_code)
         _align(model)
         seen = {
             "loading": {key: sorted(map(str, value)) for key, value in info.items() if value},
@@ -82,9 +86,24 @@ def read(request: Request) -> tuple[dict[str, Any], list[Tensor]]:
             "ids": tokenised(tokenizer, request.texts),
             "config": None if request.base else config_values(model.config),
             "generation": None if request.base else generation_values(model.generation_config),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            "versions": {"python": platform.python_version(), **_versions(request)},
         }
         return seen, compute(model, request.prompts)
+
+
+def _versions(request: Request) -> dict[str, str]:
+    packages = PACKAGES if request.quantization is None else (*PACKAGES, "bitsandbytes")
+    return {name: version(name) for name in packages}
+
+
+def open_tokenizer(folder: Path, trust_remote_code: bool) -> PreTrainedTokenizerBase:
+    """The tokenizer of an exported folder."""
+    if family := family_in(folder):
+        return family.load_tokenizer(folder)
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        str(folder), trust_remote_code=trust_remote_code
+    )
+    return tokenizer
 
 
 def _load(request: Request) -> tuple[Any, dict[str, Any]]:
@@ -98,25 +117,41 @@ def _load(request: Request) -> tuple[Any, dict[str, Any]]:
 
 
 def _base(path: Path, request: Request) -> tuple[Any, dict[str, Any]]:
-    """What the adapter was trained on, in fp32. transformers alone reads some GGUF files as another model."""
-    if not path.is_file():
-        return _from_folder(str(path), torch.float32, request)
-    from engine.models.gguf import load_gguf_model
+    """What the adapter was trained on, in fp32 or in 4 bits. transformers alone reads some GGUF files as another model.
 
-    return load_gguf_model(path)
+    bitsandbytes alone makes 4 bits of a weight that depend, in their last bit, on the number of threads.
+    """
+    if not path.is_file():
+        if request.quantization is None:
+            return _from_folder(str(path), torch.float32, request)
+        from engine.models.nf4 import load_nf4
+
+        family_in(path)  # makes transformers know it
+        return load_nf4(str(path), trust_remote_code=request.trust_remote_code, **_attention(request))
+    from engine.models.gguf import load_gguf_model
+    from engine.models.nf4 import quantize
+
+    model, info = load_gguf_model(path)
+    if request.quantization is not None:
+        quantize(model)
+    return model, info
 
 
 def _from_folder(folder: str, dtype: torch.dtype | str, request: Request) -> tuple[Any, dict[str, Any]]:
-    attention = {"attn_implementation": request.attention} if request.attention else {}
+    family_in(Path(folder))  # makes transformers know it
     model, info = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
         use_safetensors=True,
         trust_remote_code=request.trust_remote_code,
         output_loading_info=True,
-        **attention,
+        **_attention(request),
     )
     return model, info
+
+
+def _attention(request: Request) -> dict[str, str]:
+    return {"attn_implementation": request.attention} if request.attention else {}
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.data.report.tallies import Notice
 from engine.export.proof import Proof
 from engine.rundir.files import read_json
 from engine.rundir.manifest import describe
+from engine.sanitize import one_line
 
 RECORD = "dpo-tui.json"
 VERSION = 1
@@ -36,6 +38,22 @@ def recorded_files(folder: Path) -> list[str] | None:
 def recorded_proof(folder: Path) -> Proof | None:
     """The proof in the record of an export; None where there is none."""
     return Proof.from_json((read_json(folder / RECORD) or {}).get("proof"))
+
+
+def replaced(folder: Path, identity: Mapping[str, Any]) -> Notice | None:
+    """What is to be said of an earlier export in the folder, whose place another takes; None where it is the same."""
+    record = read_json(folder / RECORD)
+    if record is None or all(record.get(name) == value for name, value in identity.items()):
+        return None
+    base, step, dtype = record.get("base"), record.get("step"), record.get("dtype")
+    named = base.get("id") if isinstance(base, dict) else None
+    held = "adapter" if record.get("adapter") is True else "merged model"
+    text = (
+        f"{folder} held an earlier export, of step {step} ({held} in {dtype}, of {named}): this one has taken its "
+        "place. Give each a folder of its own with --to to keep them all."
+    )
+    params = {"path": str(folder), "step": step, "held": held, "dtype": dtype, "base": named}
+    return Notice("export.replaced", one_line(text), params)
 
 
 def holds(folder: Path, identity: Mapping[str, Any]) -> bool:

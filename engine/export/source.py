@@ -13,6 +13,9 @@ from engine.config.load import load_config
 from engine.config.schema import Config
 from engine.exits import UnusableError, UsageError
 from engine.export.tokenizer import require_trained, with_template
+from engine.extras import require_extras
+from engine.models.families import family_in
+from engine.models.families.family import Family
 from engine.models.load import load_tokenizer
 from engine.models.resolve import ResolvedModel, resolve
 from engine.pins import pinned
@@ -21,6 +24,8 @@ from engine.rundir.manifest import MANIFEST, describe
 from engine.rundir.paths import RunDir
 
 Checkpoint = Literal["latest", "best"] | int
+Layout = Literal["original", "native"]
+"""Of a model of a family (`engine.models.families`): as its authors have it, or as transformers has its twin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +39,58 @@ class Source:
     base: ResolvedModel
     dtype: str
     adapter: bool
+    layout: Layout
     target: Path
     repo: str | None
     """The repo it will be uploaded to: the card names it, and no directory of this machine is in the files."""
 
+    @property
+    def family(self) -> Family | None:
+        """The family of its base; None for a model that transformers loads by itself."""
+        return None if self.base.gguf_file else family_in(self.base.path)
+
+    @property
+    def keeps_layout(self) -> bool:
+        """Whether the base's own names and files are kept: those that transformers does not write by itself."""
+        return self.family is not None and self.layout == "original" and not self.adapter
+
+    @property
+    def needs_own_code(self) -> bool:
+        """Whether transformers loads the export by code of the base's authors only."""
+        return self.keeps_layout or self.base.trust_remote_code
+
+    @property
+    def adapter_family(self) -> str | None:
+        """Of an adapter alone: the kind of a base that plain transformers does not read without code of its repo."""
+        return self.family.kind if self.adapter and self.family else None
+
+    @property
+    def adapter_four_bits(self) -> str | None:
+        """Of an adapter alone: what its base computes in, where it was trained in 4 bits."""
+        model = self.config.model
+        return model.exported_dtype if self.adapter and model.quantization else None
+
 
 def find_source(
-    run: RunDir, checkpoint: Checkpoint, dtype: str | None, adapter: bool, target: Path, repo: str | None
+    run: RunDir,
+    checkpoint: Checkpoint,
+    dtype: str | None,
+    adapter: bool,
+    target: Path,
+    repo: str | None,
+    layout: Layout | None = None,
 ) -> Source:
     """What to export of a run. Raises UsageError, UnusableError, HubError."""
-    config = pinned(load_config(run.config).config, run)
+    config = load_config(run.config).config
+    require_extras(config)
+    if adapter and layout:
+        raise UsageError(
+            "export.adapter_layout",
+            f"--layout {layout} is of a whole model, and an adapter alone has no layout. Leave out --layout, or export "
+            "the merged model with --no-adapter.",
+            layout=layout,
+        )
+    config = pinned(config, run)
     if adapter and config.model.lora is None:
         raise UsageError(
             "export.no_adapter",
@@ -60,6 +107,7 @@ def find_source(
         base=resolve(config.model),
         dtype=dtype or config.export.dtype or config.model.exported_dtype,
         adapter=adapter,
+        layout=layout or config.export.layout,
         target=target,
         repo=repo,
     )
@@ -116,9 +164,19 @@ def identity(source: Source, tokenizer: PreTrainedTokenizerBase) -> dict[str, An
         "model_digest": manifest.model_digest,
         "manifest": describe(source.index.path(source.step) / MANIFEST)["sha256"],
         "chat_template": hashlib.sha256(template).hexdigest(),
-        "base": {"id": source.base.public_id, "commit": source.base.commit},
+        "base": _base(source.base),
         "dtype": source.dtype,
         "adapter": source.adapter,
+        "layout": source.layout,
+        "own_code": source.needs_own_code,
+        "family": source.adapter_family,
+        "four_bits": source.adapter_four_bits,
         "repo": source.repo,
         "made_with": {name: version(name) for name in ("dpo-tui", "transformers", "peft")},
     }
+
+
+def _base(base: ResolvedModel) -> dict[str, str | None]:
+    """Which model it is of; one of ModelScope is no other's namesake."""
+    named = {"id": base.public_id, "commit": base.commit}
+    return {**named, "source": base.source} if base.source == "modelscope" else named

@@ -1,4 +1,8 @@
-"""From a checkpoint to the model that is written, and what it computes: LoRA merged in fp32, then cast."""
+"""From a checkpoint to the model that is written, and what it computes: LoRA merged in fp32, then cast.
+
+Adapters on a base in 4 bits are merged into the numbers that those bits stand for: that is the model that was trained,
+and what the proof can hold it to. On the weights from before they were quantised it would be another model.
+"""
 
 from dataclasses import dataclass
 
@@ -15,9 +19,11 @@ from engine.export.source import Source
 from engine.models.adapters import add_lora
 from engine.models.generation import complete_generation_config
 from engine.models.load import LoadedModel, load_model
+from engine.models.nf4 import dequantize, is_nf4
 from engine.models.weights import trained_tensors
 from engine.rounding import DTYPES, to_dtype
 from engine.stored import load_trained
+from engine.whole import size
 
 MERGE_TOLERANCE = 1e-4
 """By how much of the largest logit merging an adapter may move any logit, in fp32.
@@ -41,7 +47,7 @@ def trained_policy(source: Source, tokenizer: PreTrainedTokenizerBase, verify: b
 
     Raises UnusableError: a base that changed, a checkpoint that does not fit, a model that computes nothing.
     """
-    loaded = load_model(source.base)
+    loaded = load_model(source.base, source.config.model.quantization)
     _require_same_base(loaded, source)
     _require_space(loaded.model, source)
     for name, value in loaded.published_config.items():
@@ -53,9 +59,19 @@ def trained_policy(source: Source, tokenizer: PreTrainedTokenizerBase, verify: b
     if source.adapter:
         return _rounded(model, source, tokenizer, prompts)
     before = logits_of(model, prompts) if prompts else None
-    merged = model.merge_and_unload()
+    merged = _merged(model, source)
     merge = _require_same(before, merged, prompts) if before and prompts else None
     return _cast(merged, source, tokenizer, prompts, merge)
+
+
+def _merged(model: PeftModel, source: Source) -> PreTrainedModel:
+    """The base with the adapters in its weights. Those in 4 bits are unpacked first, or peft would quantise the sum."""
+    if is_nf4(model):
+        base = model.unload()
+        dequantize(base)
+        model = _with_checkpoint(base, source)
+    merged: PreTrainedModel = model.merge_and_unload()
+    return merged
 
 
 def _require_same_base(loaded: LoadedModel, source: Source) -> None:
@@ -71,7 +87,7 @@ def _require_same_base(loaded: LoadedModel, source: Source) -> None:
 
 
 def _require_space(model: PreTrainedModel, source: Source) -> None:
-    count = 0 if source.adapter else sum(parameter.numel() for parameter in model.parameters())
+    count = 0 if source.adapter else sum(map(size, model.parameters()))
     require_space(source.target, count * DTYPES[source.dtype].itemsize)
 
 
@@ -87,14 +103,14 @@ def _with_checkpoint(base: PreTrainedModel, source: Source) -> PreTrainedModel |
 def _name_base(adapted: PeftModel, source: Source) -> None:
     """What the adapter says it belongs to.
 
-    A local base keeps its path, since nobody on this machine could load the adapter without; what is published
-    names no directory of this machine.
+    A base that is not from the Hugging Face hub keeps its path, since nobody on this machine could load the adapter
+    without; what is published names no directory of this machine.
     """
     base = source.base
-    private = base.source == "local" and source.repo is None
+    private = base.source in ("local", "modelscope") and source.repo is None
     for config in adapted.peft_config.values():
         config.base_model_name_or_path = str(base.path) if private else base.public_id
-        config.revision = base.commit
+        config.revision = None if base.source == "modelscope" else base.commit
 
 
 def _require_same(before: list[Tensor], merged: PreTrainedModel, prompts: Prompts) -> Merge:
@@ -122,6 +138,12 @@ def _cast(
     merge: Merge | None,
 ) -> Policy:
     cast(model, DTYPES[source.dtype])
+    if source.family:
+        model._weight_conversions = (
+            None  # those of loading know 4 bits, where there were any, and no way back
+        )
+    if source.family and source.layout == "native":
+        source.family.make_native(model)
     complete_generation_config(model, tokenizer)
     return Policy(model, expect(model, tokenizer, prompts, merge=merge) if prompts else None)
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from engine.kernels.fold import AS_THEY_ARE, EAGER, Fold, Folded, LogitShape, wide
+from engine.kernels.tied import TiedGradient
 from engine.memory import LOGITS_BUDGET, TILE_BYTES
 
 LEAST_ROWS = 64
@@ -35,6 +36,8 @@ class HeadOptions:
     fold: Fold = EAGER
     budget: int = LOGITS_BUDGET
     stats: bool = False
+    tied: TiedGradient | None = None
+    """Where the weight's gradient is left for the embedding that has the same weight, instead of being handed on."""
 
 
 DEFAULTS = HeadOptions()
@@ -138,7 +141,13 @@ class _Trained(torch.autograd.Function):
         hidden, weight, bias, targets, lse, kept = ctx.saved_tensors
         back = _from_kept if kept is not None else _recomputed
         needs: tuple[bool, bool, bool] = ctx.needs_input_grad[:3]
-        return *back(hidden, weight, bias, targets, lse, kept, grads[0], ctx.options, needs), None, None
+        of_hidden, of_weight, of_bias = back(
+            hidden, weight, bias, targets, lse, kept, grads[0], ctx.options, needs
+        )
+        if ctx.options.tied is not None and of_weight is not None:
+            ctx.options.tied.leave(of_weight)
+            of_weight = None
+        return of_hidden, of_weight, of_bias, None, None
 
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]

@@ -40,11 +40,12 @@ def choose_strategy(config: Config, setup: Setup | None, pairs: Pairs, room: int
 
 def _first_that_fits(setup: Setup, pairs: Pairs, room: int) -> StrategyChoice:
     refused: list[str] = []
-    for strategy in TRIED:
+    tried = TRIED[:-1] if setup.quantized else TRIED  # weights in 4 bits are not divided
+    for strategy in tried:
         total = estimate(replace(setup, strategy=strategy), pairs.work(WORTHWHILE)).total
         if fits(total, room):
             why = "nothing has to be divided" if not refused else "the first that fits"
             told = ", ".join([*refused, f"{strategy} {gib(total)}"])
             return StrategyChoice(strategy, f"{why}: {told} of {gib(room)} GiB")
         refused.append(f"{strategy} {gib(total)}")
-    return StrategyChoice(TRIED[-1], f"none fits for certain: {', '.join(refused)} of {gib(room)} GiB")
+    return StrategyChoice(tried[-1], f"none fits for certain: {', '.join(refused)} of {gib(room)} GiB")

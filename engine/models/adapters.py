@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -31,10 +32,19 @@ def add_lora(model: PreTrainedModel, lora: Lora, seed: int) -> PeftModel:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             adapted = get_peft_model(model, config, autocast_adapter_dtype=True)
+            _draw(adapted)
     except ValueError as error:
         detail = str(error).splitlines()[0]
         raise _bad_target(model, detail, "", f"cannot be adapted ({detail})") from error
     return adapted
+
+
+def _draw(adapted: PeftModel) -> None:
+    """Draw every A anew, in fp32: peft draws them in the type of the base, which rounds what it stores in bf16."""
+    for module in adapted.modules():
+        if isinstance(module, LoraLayer):
+            for adapter in module.lora_A:
+                module.reset_lora_parameters(adapter, init_lora_weights=True)
 
 
 @contextmanager

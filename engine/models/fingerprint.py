@@ -6,6 +6,8 @@ import json
 import torch
 from transformers import PreTrainedModel
 
+from engine.models.nf4 import states
+
 VOLATILE = frozenset(
     {
         "_name_or_path",
@@ -23,11 +25,14 @@ VOLATILE = frozenset(
 def fingerprint(model: PreTrainedModel) -> str:
     """sha256 hex over the config and over every parameter and buffer: name, type, shape, bytes.
 
-    Tied parameters count once. Buffers are in it since rotary frequencies change the logps as weights do.
+    Tied parameters count once, and one in bf16 as the fp32 numbers that it is. Buffers are in it since rotary
+    frequencies change the logps as weights do, and of weights in 4 bits all that makes numbers of them. So a quantised
+    base is another model than the one it was made of.
     """
     digest = hashlib.sha256(_config_json(model).encode())
-    for tensors in (model.named_parameters(), model.named_buffers()):
-        for name, tensor in sorted(tensors):
+    for tensors in (model.named_parameters(), model.named_buffers(), states(model)):
+        for name, stored in sorted(tensors):
+            tensor = stored.float() if stored.dtype == torch.bfloat16 else stored
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             digest.update(tensor_bytes(tensor))
     return digest.hexdigest()

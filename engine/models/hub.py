@@ -123,7 +123,7 @@ def _incomplete(
     """The hub is away, and the cache has a part of what is wanted: with the names of the rest. Else None."""
     here = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=repo.id, repo_type=repo.kind))
     wanted = filter_repo_objects(
-        repo_files(repo), allow_patterns=list(patterns), ignore_patterns=list(unwanted)
+        list(listed_sizes(repo)), allow_patterns=list(patterns), ignore_patterns=list(unwanted)
     )
     lacking = [name for name in wanted if not (here / "snapshots" / str(repo.revision) / name).exists()]
     told = hub_error(error, repo, "download")
@@ -134,12 +134,12 @@ def _incomplete(
     return HubError(told.code, f"{told.text} The local cache {lacks(lacking)}.", **told.params)
 
 
-def repo_files(repo: Repo) -> list[str]:
-    """The files of a model repo at a commit, as listed when it was downloaded; [] where no listing is left."""
+def listed_sizes(repo: Repo) -> dict[str, int]:
+    """The files of a model repo at a commit, as listed when it was downloaded; {} where no listing is left."""
     try:
-        return [file.path for file in get_cached_repo_tree(repo.id, revision=repo.revision)]
+        return {file.path: file.size or 0 for file in get_cached_repo_tree(repo.id, revision=repo.revision)}
     except CachedRepoTreeNotFoundError:
-        return []
+        return {}
 
 
 def upload(folder: Path, repo: str, *, private: bool) -> str:

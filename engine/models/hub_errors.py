@@ -66,6 +66,10 @@ class Repo:
         words += [f"--revision {self.revision}"] if self.revision else []
         return " ".join(words)
 
+    def mend(self, there: bool) -> str:
+        """What to do about a file that is unusable: it is there, and broken, or it is missing."""
+        return f"Run `{self.download}{' --force-download' if there else ''}`."
+
 
 @contextmanager
 def hub_errors(repo: Repo, action: Action) -> Iterator[None]:

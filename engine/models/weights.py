@@ -4,10 +4,10 @@ import json
 import re
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
@@ -34,11 +34,37 @@ def save_trained(tensors: nn.Module | Mapping[str, torch.Tensor], path: Path) ->
     """Writes the trained tensors in fp32. Raises CannotWriteError when the disk refuses."""
     if isinstance(tensors, nn.Module):
         tensors = trained_tensors(tensors)
-    plain = {
-        name: tensor.detach().to(device="cpu", dtype=torch.float32).contiguous()
-        for name, tensor in tensors.items()
-    }
-    save_tensors(plain, path)
+    save_weights({name: tuple(tensor.shape) for name, tensor in tensors.items()}, tensors.__getitem__, path)
+
+
+def save_weights(
+    shapes: Mapping[str, tuple[int, ...]], weight: Callable[[str], torch.Tensor], path: Path
+) -> None:
+    """Writes weights in fp32, each when `weight(name)` has told it: never are they all there at once.
+
+    `shapes` are all there will be. Raises CannotWriteError when the disk refuses.
+    """
+    needed = 4 * sum(map(prod, shapes.values()))
+    try:
+        with path.open("wb") as file:
+            file.write(_header_of_fp32(shapes))
+            for name in shapes:
+                plain = weight(name).detach().to(device="cpu", dtype=torch.float32).contiguous()
+                file.write(plain.flatten().numpy().data)  # which tells the disk's error, as `tofile` does not
+    except OSError as error:
+        raise cannot_write(path, error, needed) from error
+
+
+def _header_of_fp32(shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+    """Of a safetensors file: its length, and where each of the tensors that follow begins and ends."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, shape in shapes.items():
+        start, end = end, end + 4 * prod(shape)
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
 
 
 def save_tensors(
@@ -110,3 +136,9 @@ def stored_sizes(path: Path) -> Counter[str]:
     for entry in header.values():
         sizes[str(entry["dtype"])] += prod(entry["shape"])
     return sizes
+
+
+def holds_only_bf16(folder: Path) -> bool:
+    """Whether all numbers in a folder's safetensors files are bf16."""
+    files = list(folder.glob("*.safetensors"))
+    return bool(files) and all(set(stored_sizes(file)) <= {"BF16"} for file in files)

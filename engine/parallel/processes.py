@@ -126,6 +126,10 @@ class Processes:
         """The largest of each of `values` over all processes."""
         return self._reduced(values, dist.ReduceOp.MAX)
 
+    def most(self, count: int) -> int:
+        """The largest `count` of all processes."""
+        return int(self.largest(torch.tensor(count, device=self.device)))
+
     def sum_in_place(self, values: Tensor) -> None:
         """As `sum`, written over `values`."""
         if self.world > 1:

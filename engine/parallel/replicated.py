@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.layout import PackLayout
-from engine.models.weights import save_tensors, save_trained
+from engine.models.weights import save_tensors, save_weights
 from engine.optimizer import MasterWeights
 from engine.parallel.processes import Processes
 from engine.policy import Policy
@@ -52,19 +52,20 @@ class Replicated:
             self.weights.drop_gradients()
         return norm
 
+    def recover(self) -> None:
+        """Nothing of a pass is left behind here."""
+
     def drop_gradients(self) -> None:
         self.weights.drop_gradients()
 
     def save(self, folder: Path) -> None:
         if self.processes.leads:
-            save_trained(self.weights.weights, folder / WEIGHTS_FILE)
+            shapes = {name: tuple(p.shape) for name, p in self.weights.parameters.items()}
+            save_weights(shapes, self.weights.weight, folder / WEIGHTS_FILE)
             save_tensors(self.weights.state(), folder / OPTIMIZER_FILE)
 
     def load(self, stored: Stored) -> None:
-        names = self.weights.weights
-        weights = {name: stored.weight(name) for name in names}
-        state = {f"{name}.{key}": value for name in names for key, value in stored.moments(name).items()}
-        self.weights.load(weights, state)
+        self.weights.load(stored.weight, stored.moments)
 
 
 def sum_gradients(weights: MasterWeights, processes: Processes) -> None:
@@ -74,7 +75,7 @@ def sum_gradients(weights: MasterWeights, processes: Processes) -> None:
     """
     if processes.world == 1:
         return
-    names = list(weights.weights)
+    names = list(weights.parameters)
     reached = torch.tensor([weights.has_gradient(name) for name in names], dtype=torch.int32)
     reached = processes.largest(reached.to(processes.device))
     wanted = [name for name, flag in zip(names, reached.tolist(), strict=True) if flag]
@@ -91,7 +92,7 @@ def _buckets(weights: MasterWeights, names: Sequence[str]) -> Iterator[list[str]
     size = 0
     for name in names:
         bucket.append(name)
-        size += weights.weights[name].numel()
+        size += weights.parameters[name].numel()
         if size >= BUCKET:
             yield bucket
             bucket, size = [], 0

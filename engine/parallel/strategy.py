@@ -37,6 +37,10 @@ class Strategy(Protocol):
         """
         ...
 
+    def recover(self) -> None:
+        """Leave things as they are between passes, after one without gradients that raised in all processes."""
+        ...
+
     def drop_gradients(self) -> None:
         """Forget the gradients of a step that will not be taken."""
         ...

@@ -6,7 +6,7 @@ attends to the whole pack with some of the heads, by the very back end that a pr
 exchanged by DeepSpeed's own `DistributedAttention`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,6 +27,7 @@ class Team:
     def __init__(self, processes: "Processes", size: int = 1) -> None:
         """Called by all processes alike."""
         self.size = size
+        self._processes = processes
         self.share, self.index = divmod(processes.rank, size)
         self.shares = processes.world // size
         """How many teams there are, and so how many packs are computed at a time."""
@@ -45,6 +46,15 @@ class Team:
     def first(self) -> bool:
         """Whether this process speaks for its team: what all of them know is counted once."""
         return self.index == 0
+
+    def gather(self, rows: Tensor, counts: Sequence[int]) -> list[Tensor]:
+        """What each team has computed, known to all: of team i the first `counts[i]` rows, of those left out none.
+
+        All of a team know the same; its first process tells it.
+        """
+        sizes = [0] * self._processes.world
+        sizes[: len(counts) * self.size : self.size] = counts
+        return self._processes.gather(rows[: sizes[self._processes.rank]], sizes)[:: self.size]
 
     def padded(self, tokens: int) -> int:
         """So many tokens, and as many more as make them divisible."""

@@ -16,11 +16,25 @@ from torch import Tensor, nn
 from engine.config.schema import Optimizer
 from engine.layout import PackLayout
 from engine.optimizer import adamw
-from engine.parallel.exact_adamw import EXACT, ExactAdamW
+from engine.parallel.exact_adamw import LOWER, ExactAdamW
 from engine.parallel.fragments import Fragment, fragments, refresh
 from engine.parallel.processes import Processes
 from engine.policy import Policy
 from engine.stored import OPTIMIZER, STEP, WEIGHTS, Piece, Stored, save_pieces
+from engine.whole import whole_shape
+
+
+def divide(model: nn.Module, deepspeed: Mapping[str, Any], device: torch.device) -> None:
+    """Cut a model's parameters among the processes for ZeRO 3, one after the other: never is it whole on a device.
+
+    Called by all processes alike, each with the whole model in its host's memory. The buffers go to the device.
+    """
+    import deepspeed as library
+
+    library.init_distributed(verbose=False)  # gives DeepSpeed the process group there is
+    library.zero.Init(module=model, config_dict_or_path=dict(deepspeed))
+    for buffer in model.buffers():
+        buffer.data = buffer.data.to(device)
 
 
 class Zero:
@@ -32,19 +46,21 @@ class Zero:
         self,
         policy: Policy,
         trained: Mapping[str, nn.Parameter],
-        masters: Mapping[str, Tensor],
+        exact: Mapping[str, Tensor],
         settings: Optimizer,
         deepspeed: Mapping[str, Any],
         processes: Processes,
     ) -> None:
-        """Cut `trained`, the policy's parameters by name, whose fp32 numbers are `masters`."""
+        """Cut `trained`, the policy's parameters by name. Those that are rounded are in truth what `exact` says.
+
+        For ZeRO 3 they have been cut already, by `divide`.
+        """
         self.processes = processes
         self._trained = dict(trained)
-        self._shapes = {name: tuple(p.shape) for name, p in trained.items()}
+        self._shapes = {name: whole_shape(p) for name, p in trained.items()}
         plugin = DeepSpeedPlugin(hf_ds_config=dict(deepspeed))
         accelerator = Accelerator(deepspeed_plugin=plugin)
-        rounds = any(masters[name] is not parameter for name, parameter in trained.items())
-        optimizer = adamw(trained.values(), settings, ExactAdamW if rounds else torch.optim.AdamW)
+        optimizer = adamw(trained.values(), settings, ExactAdamW if exact else torch.optim.AdamW)
         self._engine, wrapped = accelerator.prepare(policy, optimizer)
         self._zero: Any = wrapped.optimizer
         self._parts = list(fragments(self._zero, self._trained, self._shapes))
@@ -53,8 +69,8 @@ class Zero:
             # DeepSpeed's fp32 numbers are made from the model's own, which are rounded.
             self._exact.layout = self._parts
             for part in self._parts:
-                self._weight(part).copy_(part.of_whole(masters[part.name]))
-            self._refresh()
+                self._exact.put(part, part.of_whole(exact[part.name]).to(part.flat))
+            refresh(self._zero)
 
     @property
     def size(self) -> int:
@@ -77,6 +93,9 @@ class Zero:
             return math.inf
         return float(self._engine.get_global_grad_norm())
 
+    def recover(self) -> None:
+        self._engine.empty_partition_cache()
+
     def drop_gradients(self) -> None:
         self._zero.zero_grad(set_to_none=True)
 
@@ -88,7 +107,7 @@ class Zero:
             weights[part.name] = Piece(part.start, self._weight(part).cpu(), part.shape)
             state = self._zero.optimizer.state.get(part.flat, {})
             for key, value in state.items():
-                if key == EXACT:
+                if key == LOWER:
                     continue
                 whole = key == STEP
                 values = value.clone() if whole else part.of_flat(value)
@@ -100,7 +119,7 @@ class Zero:
     @torch.no_grad()
     def load(self, stored: Stored) -> None:
         for part in self._parts:
-            self._weight(part).copy_(stored.weight_part(part.name, part.start, part.count))
+            self._put(part, stored.weight_part(part.name, part.start, part.count).to(part.flat.device))
             kept = stored.moments_part(part.name, part.start, part.count)
             state = self._zero.optimizer.state.setdefault(part.flat, {})
             for key, value in kept.items():
@@ -108,14 +127,15 @@ class Zero:
                     state[key] = value
                 else:
                     part.of_flat(state.setdefault(key, torch.zeros_like(part.flat))).copy_(value)
-        self._refresh()
+        refresh(self._zero)
 
     def _weight(self, part: Fragment) -> Tensor:
-        """A fragment's numbers, unrounded and in place."""
-        return part.of_flat(part.flat if self._exact is None else self._exact.exact_of(part.flat))
+        """A fragment's numbers, unrounded."""
+        return part.of_flat(part.flat) if self._exact is None else self._exact.get(part)
 
-    def _refresh(self) -> None:
-        """Write the fp32 numbers into what the model computes with."""
-        if self._exact is not None:
-            self._exact.round(part.flat for part in self._parts)
-        refresh(self._zero)
+    def _put(self, part: Fragment, values: Tensor) -> None:
+        """Have a fragment be these numbers."""
+        if self._exact is None:
+            part.of_flat(part.flat).copy_(values)
+        else:
+            self._exact.put(part, values)

@@ -27,7 +27,8 @@ def columns_of(source: Source, watch: Watch) -> dict[str, Any]:
     """Name, kind and an example of each column, the likely ones of a pair, and all formats that can be trained.
 
     kind: text, number, boolean, messages, list, object, empty or other. Nothing of a hub dataset is downloaded
-    but its first rows. Raises what opening a source raises, `UnusableError` where it has no rows, `StopRequested`.
+    but its first rows, and of ModelScope's the file with them. Raises what opening a source raises,
+    `UnusableError` where it has no rows, `StopRequested`.
     """
     first = _first_rows(source, watch)
     columns = [_column(name, first) for name in dict.fromkeys(name for fields in first for name in fields)]

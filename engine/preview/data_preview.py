@@ -9,17 +9,21 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from engine.config.schema import Config, Source
+from engine.config.schema import HUBS, Config, Source
 from engine.data.command import rendered_pair
 from engine.data.files.sources import open_source
 from engine.data.prepare import make_pairs
 from engine.data.prepared.prepared_set import Prepared
 from engine.data.report.report import Report
 from engine.data.watch import Watch
-from engine.exits import HubError
+from engine.exits import HubError, UnusableError
+from engine.sanitize import one_line
 
 SHOWN = 3
 """Pairs that come with the report."""
+
+RARE = "data.exclude_unmatched"
+"""A warning that only all rows can give: what the first ones lack may come later."""
 
 NO_HUB = ("hub.offline", "hub.unreachable")
 
@@ -50,7 +54,11 @@ class DataPreview:
         pairs = [self.pair(index) for index in range(min(SHOWN, self.count))]
         edges = {part: max(1, values["p99"]) for part, values in report.lengths.items()}
         counts = {"count": self.count, "partial": self.partial, "bins": edges}
-        return {**report.to_json(), **counts, "pairs": pairs}
+        told = report.to_json()
+        told["warnings"] = [
+            notice for notice in told["warnings"] if not (self.partial and notice["code"] == RARE)
+        ]
+        return {**told, **counts, "pairs": pairs}
 
 
 def preview_data(
@@ -58,8 +66,9 @@ def preview_data(
 ) -> DataPreview:
     """Prepares at most `rows` rows of each source, as training would prepare them.
 
-    Hub datasets are streamed, so that only these rows come over the network; what an earlier run has downloaded
-    will do while there is none. Nothing is kept for later runs. Raises what `make_pairs` raises.
+    Hub datasets are streamed, so that only these rows come over the network, and of ModelScope's only the files that
+    hold them; what an earlier run has downloaded will do while there is none. Nothing is kept for later runs. Raises
+    what `make_pairs` raises.
     """
     try:
         return _prepared(config, _bounded(config.data.sources, rows, True), tokenizer, scratch, watch)
@@ -89,9 +98,30 @@ def _prepared(
     data = config.data.model_copy(update={"sources": sources})
     bounded = config.model_copy(update={"data": data})
     with TemporaryDirectory(dir=scratch) as folder:  # the pairs are mapped: they outlive their files
-        prepared = make_pairs(bounded, tokenizer, Path(folder), watch, shared=False)
+        try:
+            prepared = make_pairs(bounded, tokenizer, Path(folder), watch, shared=False)
+        except UnusableError as error:
+            raise _of_first_rows(error, config.data.sources, sources) from error
     partial = _partial(config.data.sources, sources, prepared.report)
     return DataPreview(prepared, tokenizer, partial)
+
+
+def _of_first_rows(error: UnusableError, asked: Sequence[Source], read: Sequence[Source]) -> UnusableError:
+    """That every row is left out, said of those that were read, where the source goes on behind them."""
+    if error.code != "data.all_excluded":
+        return error
+    path, rows = str(error.params["path"]), int(error.params["rows"])
+    cut = (
+        whole.path == path and whole.limit != part.limit and part.limit == rows and _goes_on(whole, rows)
+        for whole, part in zip(asked, read, strict=True)
+    )
+    if not any(cut):
+        return error
+    text = (
+        f"{path}: `exclude` leaves out all of the first {rows:,} rows, and a preview reads no more: training "
+        "reads the rest as well."
+    )
+    return UnusableError("preview.all_excluded", one_line(text), path=path, rows=rows)
 
 
 def _partial(asked: Sequence[Source], read: Sequence[Source], report: Report) -> bool:
@@ -104,5 +134,5 @@ def _partial(asked: Sequence[Source], read: Sequence[Source], report: Report) ->
 
 
 def _goes_on(source: Source, rows: int) -> bool:
-    """Of a hub dataset nobody knows, unless it were read once more."""
-    return source.source == "hub" or next(islice(open_source(source).rows, rows, None), None) is not None
+    """Of a dataset of a hub nobody knows, unless it were read once more."""
+    return source.source in HUBS or next(islice(open_source(source).rows, rows, None), None) is not None

@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from gguf import GGMLQuantizationType
-from huggingface_hub import HfApi, get_cached_repo_tree
-from huggingface_hub.errors import CachedRepoTreeNotFoundError
+from huggingface_hub import HfApi
 from huggingface_hub.repocard import metadata_load
 from transformers import AutoConfig, PreTrainedTokenizerBase
 
 from engine.config.schema import Model
 from engine.exits import EngineError
 from engine.models.builtin import builtin_model
+from engine.models.checks import weight_files
 from engine.models.gguf import require_plain_rope
 from engine.models.gguf_file import GgufHeader, read_header
 from engine.models.gguf_shape import gguf_shape
 from engine.models.hub_errors import Repo, hub_errors
+from engine.models.hubs import listed_sizes
 from engine.models.load import loading
-from engine.models.resolve import ResolvedModel, weight_files
+from engine.models.modelscope.errors import ScopeRepo
+from engine.models.resolve import ResolvedModel
 from engine.models.weights import stored_sizes
 from engine.sanitize import one_line
 from engine.shape import ModelShape, shape_of
@@ -123,8 +125,7 @@ def _architectures(config: Any) -> list[str]:
 
 def _weights(model: Model, resolved: ResolvedModel) -> dict[str, Any]:
     """Number, type and bytes of the stored weights, and whether they are on this disk."""
-    commit = resolved.commit
-    repo = Repo(resolved.id, "model", commit) if commit else None
+    repo = resolved.repo
     names = weight_files(resolved.path, model, resolved.id, repo)
     files = [resolved.path / name for name in names]
     if all(file.is_file() for file in files):
@@ -142,7 +143,12 @@ def _stored(sizes: Mapping[str, int], size: int | None) -> dict[str, Any]:
 
 
 def _sizes_on_hub(repo: Repo) -> Mapping[str, int]:
-    """Number of weights by type: as the hub has counted them, else from the files' headers. Empty if it is away."""
+    """Number of weights by type: as the hub has counted them, else from the files' headers. Empty if it is away.
+
+    ModelScope counts none.
+    """
+    if isinstance(repo, ScopeRepo):
+        return {}
     api = HfApi()
     try:
         with hub_errors(repo, "find"):
@@ -156,10 +162,7 @@ def _sizes_on_hub(repo: Repo) -> Mapping[str, int]:
 
 
 def _bytes_on_hub(repo: Repo, names: Iterable[str]) -> int | None:
-    try:
-        sizes = {file.path: file.size for file in get_cached_repo_tree(repo.id, revision=repo.revision)}
-    except CachedRepoTreeNotFoundError:
-        return None
+    sizes = listed_sizes(repo)
     return sum(sizes.get(name) or 0 for name in names) or None
 
 

@@ -107,7 +107,7 @@ def stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def become_engine(*arguments: str) -> None:
         raise SystemExit(int(engine(arguments)))
 
-    monkeypatch.setattr("dpo_tui.cli.become_engine", become_engine)
+    monkeypatch.setattr("dpo_tui.engine_verbs.become_engine", become_engine)
     monkeypatch.setattr("dpo_tui.headless.spawn_supervisor", SupervisorHere)
     monkeypatch.setattr("engine.supervise.LocalRanks", RanksHere)
     monkeypatch.setattr("engine.supervise._POLL_SECONDS", 0.0)

@@ -1,6 +1,7 @@
 """A compiled run is the eager run but for rounding, starts at a margin of zero, and resumes bit for bit."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,21 +9,28 @@ from torch._dynamo.utils import counters
 
 from engine import compiled
 from engine.compiled import compile_policy, wanted
-from engine.config.schema import Config
+from engine.config.schema import Config, Lora
 from engine.exits import StopRequested
 from engine.kernels import compiled as kernels
+from engine.models.adapters import add_lora
 from engine.policy import Policy
 from tests.engine.runs import final_weights, make_run, of_type, stop_at, train_here
+from tests.engine.tiny_folder import tiny_llama, write_folder
 from tests.tiny import random_pairs, tiny_model
 
 LORA = ("model.lora.rank=4",)
+NF4 = (*LORA, "model.lora.quantization='nf4'")
 BF16 = ("model.dtype='bfloat16'",)
+WIDE: dict[str, Any] = {"head_dim": 32}
+"""Heads as wide as the CPU's kernel takes them in bf16."""
 
 
-@pytest.mark.parametrize("overrides", [(), LORA, BF16], ids=["fp32", "lora", "bf16"])
+@pytest.mark.parametrize("overrides", [(), NF4, BF16], ids=["fp32", "nf4", "bf16"])
 def test_compiled_training_is_the_eager_one(
     tmp_path: Path, model: Path, pairs: Path, overrides: tuple[str, ...]
 ) -> None:
+    if overrides == BF16:
+        model = write_folder(tmp_path / "wide", **WIDE)
     runs = {}
     for asked in ("off", "on"):
         run = make_run(tmp_path / asked, "run", model, pairs, *overrides, f"train.compile='{asked}'")
@@ -52,7 +60,7 @@ def test_a_compiled_run_resumes_bit_for_bit(
 
 
 def test_packs_of_any_length_run_the_code_compiled_for_the_first() -> None:
-    policy = Policy(tiny_model())
+    policy = Policy(tiny_llama())
     assert compile_policy(policy, random_pairs(1)[0]) is None
     pairs = random_pairs(12, seed=5)
     policy(policy.lay_out(pairs[:2])).sum().backward()
@@ -63,12 +71,27 @@ def test_packs_of_any_length_run_the_code_compiled_for_the_first() -> None:
 
 
 def test_passes_with_and_without_gradients_and_adapters_agree_to_the_last_bit() -> None:
-    policy = Policy(tiny_model("wide").bfloat16())
+    policy = Policy(tiny_llama(**WIDE).bfloat16())
     assert compile_policy(policy, random_pairs(1)[0]) is None
     pack = policy.lay_out(random_pairs(4))
     with torch.no_grad():
         without = policy(pack)
     assert torch.equal(policy(pack).detach(), without)
+
+
+def test_passes_with_and_without_gradients_draw_the_same_dropout() -> None:
+    policy = Policy(add_lora(tiny_model(), Lora(rank=4, dropout=0.3), seed=0), "packed")
+    assert compile_policy(policy, random_pairs(1)[0]) is None
+    for name, parameter in policy.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    pack = policy.train().lay_out(random_pairs(4))
+    torch.manual_seed(1)
+    with torch.no_grad():
+        without, other = policy(pack), policy(pack)
+    torch.manual_seed(1)
+    assert torch.equal(policy(pack).detach(), without)
+    assert not torch.equal(other, without)
 
 
 def test_without_a_compiler_the_run_goes_on_and_says_so(

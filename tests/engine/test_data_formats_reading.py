@@ -86,10 +86,40 @@ def test_completions_that_repeat_the_prompt_lose_it() -> None:
     assert preference == ChatPreference([ASKED], [GOOD], [BAD])  # type: ignore[list-item]
 
 
-def test_a_conversation_that_is_the_beginning_of_the_other_keeps_its_last_message() -> None:
-    more = [ASKED, GOOD, ASKED, BAD]
-    preference = read("trl-conversational-implicit", chosen=more, rejected=[ASKED, GOOD])
-    assert (preference.prompt, preference.chosen, preference.rejected) == ([ASKED], more[1:], [GOOD])
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "difference"),
+    [
+        ([ASKED, GOOD], [user("What colour is the sea?"), BAD], 'message 1: "…sky?" / "…sea?"'),
+        ([ASKED, GOOD, ASKED, BAD], [ASKED, GOOD], "message 3 is in chosen alone"),
+        ([ASKED, GOOD], [ASKED, GOOD, ASKED, BAD], "message 3 is in rejected alone"),
+        (
+            [ASKED, GOOD, ASKED, BAD],
+            [ASKED, BAD, ASKED, GOOD],
+            'message 2: "It is blue b…" / "Green, I thi…"',
+        ),
+        ([{"role": "system", "content": "x"}, ASKED, GOOD], [ASKED, GOOD], "message 1: system / user"),
+        ([ASKED, GOOD], [{**ASKED, "name": "Ann"}, BAD], "message 1: what it holds besides its text"),
+    ],
+)
+def test_conversations_that_part_before_the_last_question_are_no_pair(
+    chosen: list[Any], rejected: list[Any], difference: str
+) -> None:
+    with pytest.raises(NoPair) as caught:
+        read("trl-conversational-implicit", chosen=chosen, rejected=rejected)
+    assert (caught.value.reason, caught.value.detail) == ("histories_differ", difference)
+
+
+def test_conversations_of_which_one_begins_the_other_and_asks_no_more_are_a_pair() -> None:
+    called = [
+        {"role": "assistant", "content": "", "tool_calls": [of.CALL]},
+        {"role": "tool", "content": "Sun."},
+    ]
+    preference = read(
+        "trl-conversational-implicit", chosen=[ASKED, *called, GOOD], rejected=[ASKED, called[0]]
+    )
+    assert preference.prompt == [ASKED]
+    assert [turn["role"] for turn in preference.chosen] == ["assistant", "tool", "assistant"]
+    assert [turn["role"] for turn in preference.rejected] == ["assistant"]
 
 
 def test_completions_of_several_turns_are_kept_whole() -> None:

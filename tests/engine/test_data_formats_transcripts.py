@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.data.formats.detect import detect
-from engine.data.rows.messages import RowError, flaw
+from engine.data.rows.messages import NoPair, RowError, flaw
 from tests.engine.layout_rows import assistant, read, system, user
 
 
@@ -16,11 +16,20 @@ def test_a_dialogue_of_several_turns_becomes_a_chat() -> None:
     assert (preference.chosen, preference.rejected) == ([assistant("Well.")], [assistant("Human: bad.")])
 
 
-def test_dialogues_that_part_early_keep_all_their_turns() -> None:
+def test_dialogues_that_part_before_the_last_question_are_no_pair() -> None:
     chosen = "\n\nHuman: q\n\nAssistant: a\n\nHuman: more\n\nAssistant: b"
-    preference = read("hh-rlhf", chosen=chosen, rejected="\n\nHuman: q\n\nAssistant: c")
-    assert preference.chosen == [assistant("a"), user("more"), assistant("b")]
-    assert preference.rejected == [assistant("c")]
+    with pytest.raises(NoPair) as caught:
+        read("hh-rlhf", chosen=chosen, rejected="\n\nHuman: q\n\nAssistant: c")
+    assert (caught.value.reason, caught.value.detail) == ("histories_differ", 'message 2: "a" / "c"')
+
+
+def test_whole_texts_that_begin_differently_are_no_pair() -> None:
+    with pytest.raises(NoPair) as caught:
+        read("trl-implicit", chosen="The sky is blue.", rejected="A sky is green.")
+    assert (caught.value.reason, caught.value.detail) == (
+        "histories_differ",
+        '"The sky is b…" / "A sky is gre…"',
+    )
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ def test_a_damaged_set_is_made_again_and_replaced(
 
 
 def test_a_cache_that_cannot_be_written_is_a_notice(prepare: Prepare, file: Path, tmp_path: Path) -> None:
-    cache_root().parent.parent.mkdir(parents=True, exist_ok=True)
-    cache_root().parent.write_text("a file where the folder should be")
+    cache_root().parent.mkdir(parents=True, exist_ok=True)
+    cache_root().write_text("a file where the folder should be")
     made = prepare(config_for(file), "one")
     assert (made.report.kept, made.reused) == (40, False)
     notice = made.report.notices[0]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.data.report.report import Report, length_bias, percentiles
-from engine.data.report.tallies import CUT, DROPPED, LengthBias, SourceReport
+from engine.data.report.tallies import CUT, DROPPED, Excluded, LengthBias, SourceReport
 from engine.sanitize import one_line, visible
 
 HOSTILE = "\x1b]52;c;eA==\x07\x9b31m\u202eevil\x00\r"
@@ -20,6 +20,9 @@ def full_report(name: str = "pairs.jsonl", sources: int = 1) -> Report:
         SourceReport(name if sources == 1 else f"{name}{n}", "trl-explicit", True, 3, 1000, 400)
         for n in range(sources)
     ]
+    for source in report.sources:
+        source.excluded = [Excluded(HOSTILE, f'"{name}{n}"', 10 * n) for n in range(4)]
+        source.unread = [HOSTILE]
     for reason in DROPPED:
         for line in range(60):
             report.drop(reason, f"{name}:{line + 1}", HOSTILE if reason == "template_refused" else "")
@@ -37,6 +40,7 @@ def test_a_report_of_everything_fits_on_a_screen() -> None:
         text = full_report("a/very/long/path/" * 9 + "pairs.jsonl", sources).render()
         assert len(text.splitlines()) <= 40
         assert max(map(len, text.splitlines())) <= 110
+    assert text.endswith("more warnings, which --json tells")
 
 
 def test_nothing_in_a_report_steers_a_terminal() -> None:
@@ -83,7 +87,8 @@ def test_json_brings_the_same_report_back() -> None:
 def test_warnings_say_what_is_worth_knowing_and_nothing_else() -> None:
     codes = {notice.code for notice in full_report().warnings()}
     lost = {"data.many_dropped", "data.many_prompts_cut", "data.many_completions_cut"}
-    assert codes == lost | {"data.many_duplicates", "data.chosen_longer", "data.no_eval"}
+    odd = {"data.exclude_unmatched", "data.for_reward_model", "data.many_duplicates", "data.chosen_longer"}
+    assert codes == lost | odd | {"data.no_eval"}
     calm = Report(1024, 512, rows=100, kept=100, train=95, eval=5, eval_wanted=True)
     calm.length_bias = LengthBias(100, 95, 0.55, 0.45)
     assert calm.warnings() == []

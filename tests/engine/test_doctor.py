@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,18 @@ def test_gpus_that_torch_cannot_use_are_bad(monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_a_compiler_it_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "compiler_problem", lambda: "none found")
     assert only("compiler")[0] == Finding("compiler", "warn", {"why": "none found"})
+
+
+def test_what_qlora_needs_is_a_note_where_it_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    (here,) = only("quantizer")
+    assert (here.verdict, here.params) == ("ok", {"version": version("bitsandbytes")})
+
+    def none(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", none)
+    (lacking,) = only("quantizer")
+    assert (lacking.verdict, lacking.params) == ("note", {"command": 'pip install "dpo-tui[qlora]"'})
 
 
 def test_a_lock_that_a_killed_build_left_is_shown_and_removed_when_old(

@@ -11,6 +11,7 @@ from peft import PeftModel
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from engine import telling
 from engine.__main__ import main as engine
 from engine.exits import CannotWriteError, EngineError, Exit, UnusableError, UsageError
 from engine.export.command import main
@@ -18,7 +19,9 @@ from engine.export.export import export
 from engine.export.folder import reserved
 from engine.export.stages import counted
 from engine.models.weights import save_trained
+from engine.process import ProcessId
 from engine.rounding import to_dtype
+from engine.rundir.events import read_events
 from engine.rundir.paths import RunDir
 from tests.engine.tiny_folder import tiny_tokenizer, write_folder
 from tests.engine.tiny_run import LORA, exported, tiny_run, trained
@@ -190,6 +193,20 @@ def test_earlier_export_is_replaced_whole(run: RunDir) -> None:
     assert not leftovers(folder)
 
 
+def test_an_export_that_another_takes_the_place_of_is_named(
+    run: RunDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = export(run, dtype="float32", verify=False)
+    assert export(run, dtype="float32", verify=False).notices == first.notices == ()
+    events = run.root / "events"
+    main([str(run.root), "--no-verify", "--dtype=bfloat16", f"--progress={events}"])
+    said = f"{run.export_dir} held an earlier export, of step 4 (merged model in float32, of base)"
+    assert f"note: {said}" in capsys.readouterr().err
+    (told,) = (event for event in read_events(events) if event["type"] == "warning")
+    assert told["code"] == "export.replaced"
+    assert said in told["text"]
+
+
 def test_empty_folder_may_be_filled(run: RunDir, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert exported(run, to=tmp_path / "empty") == tmp_path / "empty"
@@ -297,6 +314,22 @@ def test_command_prints_the_folder_and_nothing_else(
     assert main([str(run.root), *options]) is Exit.DONE
     assert capsys.readouterr() == (f"{target}\n", "")
     assert json.loads((target / "config.json").read_text())["dtype"] == "float16"
+
+
+def test_a_program_is_told_what_a_person_is(
+    run: RunDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "_in_lines", False)
+    guardians: list[ProcessId] = []
+    monkeypatch.setattr("engine.__main__.parent_death_signal", guardians.append)
+    exported(run, dtype="float32")
+    assert engine(["--told", "7:1.5", "export", str(run.root), "--no-verify"]) == Exit.DONE
+    assert engine(["--told", "7:1.5", "export", str(run.root), "--adapter"]) == Exit.USAGE
+    assert guardians == [ProcessId(7, 1.5)] * 2
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    note, error = lines
+    assert (note["told"], note["code"], note["params"]["dtype"]) == ("note", "export.replaced", "float32")
+    assert (error["told"], error["code"], error["params"]) == ("error", "export.no_adapter", {"run": "run"})
 
 
 def test_config_can_do_without_the_proof(

@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -11,8 +11,9 @@ from peft.tuners.lora import Linear
 from torch import nn
 
 from engine.config.load import load_config
-from engine.exits import CannotWriteError, Exit, UnusableError
+from engine.exits import CannotWriteError, Exit, UnusableError, UsageError
 from engine.export.export import export
+from engine.export.source import Layout
 from engine.export.tokenizer import note_tokenizer
 from engine.models.load import load_tokenizer
 from engine.rundir.paths import RunDir
@@ -65,6 +66,16 @@ def test_a_tokenizer_that_changed_since_the_training_is_not_exported(
     assert f"The {what} is no longer the one that run was trained with" in error.text
     run.encoding_json.unlink()  # as the message says
     assert exported(run) == run.export_dir
+
+
+@pytest.mark.parametrize("layout", get_args(Layout))
+def test_an_adapter_in_a_layout_is_refused_before_anything_is_read(tmp_path: Path, layout: Layout) -> None:
+    run = RunDir(tmp_path)
+    run.config.write_text(
+        '[model]\nid = "a/b"\n[model.lora]\n[[data.sources]]\nsource = "builtin"\npath = "quickstart"\n'
+    )
+    with pytest.raises(UsageError, match=rf"--layout {layout} .*--no-adapter"):
+        export(run, adapter=True, layout=layout)
 
 
 def test_the_template_file_counts_by_its_text(tmp_path: Path, model: Path) -> None:

@@ -10,6 +10,7 @@ from engine.__main__ import main
 from engine.exits import Exit
 from tests.engine.runs import write_pairs
 from tests.engine.tiny_folder import write_folder
+from tests.engine.tiny_run import LORA, tiny_run
 
 
 def engine(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -45,3 +46,11 @@ def test_an_error_of_the_system_is_one_clean_line(
     monkeypatch.setattr("engine.__main__._drop_output", lambda: None)
     assert main(["data", "x"]) is Exit.CANNOT_WRITE
     assert capsys.readouterr().err == "a\\x1b[2Jb: Input/output error\n"
+
+
+@pytest.mark.parametrize("adapter", [False, True])
+def test_an_export_says_nothing_of_what_libraries_lack(adapter: bool, tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run", write_folder(tmp_path / "model"), LORA if adapter else "")
+    done = engine("export", run.root, "--no-verify", stdout=subprocess.PIPE)
+    assert done.returncode == Exit.DONE, done.stderr
+    assert all(line.startswith(("note: ", "not verified")) for line in done.stderr.splitlines()), done.stderr

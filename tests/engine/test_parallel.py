@@ -2,28 +2,22 @@
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from engine.build import team_of
-from engine.config.schema import Config
-from engine.exits import Exit, UnusableError, UsageError
+from engine.exits import Exit, UnusableError
 from engine.export.export import export
-from engine.parallel.processes import Processes
-from engine.parallel.team import Team
-from engine.policy import Policy
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.events import effective_steps, read_events
 from engine.rundir.paths import RunDir
 from engine.stored import Stored
-from tests.engine.ranks import train_together, tried_together
+from tests.engine.ranks import BROKEN, POISONED, POISONED_STEP, train_together, tried_together
 from tests.engine.runs import make_run, of_type, train_here
-from tests.engine.tiny_folder import tiny_llama, write_folder
+from tests.engine.tiny_folder import write_folder
 
 STEPS, HALF = 30, 15
 COMMON = (
@@ -33,6 +27,9 @@ COMMON = (
     "train.pairs_per_step=5",
 )
 LORA = "model.lora.rank=4"
+FEW = ("train.max_steps=10", "train.save_every=5")
+KTO = ('objective.loss="kto_pair"', "train.pairs_per_step=13", *FEW)
+"""Coupled pairs, and two devices of which one has none in the last step of an epoch."""
 WAYS = {
     "ddp": (),
     "zero1": (),
@@ -45,7 +42,11 @@ WAYS = {
 }
 BF16 = 'model.dtype="bfloat16"'
 IN_BF16 = ("ddp", "zero1", "zero2", "zero3")
+SOME_KTO = ("ddp", "zero2", "zero3", "ddp-sequence")
 SOME_LORA = ("ddp", "zero2", "zero3", "ddp-sequence")
+NF4 = ("model.lora.rank=4", 'model.lora.quantization="nf4"', *FEW)
+POISONED_WAYS = ("zero2", "zero3")
+SOME_NF4 = ("ddp", "zero1", "zero2", "zero2-offload", "ddp-sequence")
 
 
 def overrides(way: str) -> tuple[str, ...]:
@@ -54,20 +55,30 @@ def overrides(way: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with three key heads, which two processes cannot divide evenly."""
+    """A model with three key heads, which two processes cannot divide evenly, and one weight for both ends."""
     folder = tmp_path_factory.mktemp("uneven")
-    return write_folder(folder, hidden_size=48, num_attention_heads=6, num_key_value_heads=3)
+    sizes: dict[str, Any] = {"hidden_size": 48, "num_attention_heads": 6, "num_key_value_heads": 3}
+    return write_folder(folder, tie_word_embeddings=True, **sizes)
+
+
+@pytest.fixture(scope="module")
+def in_bf16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose checkpoint is bf16, as most are."""
+    return write_folder(tmp_path_factory.mktemp("in-bf16"), dtype=torch.bfloat16)
 
 
 @pytest.fixture(scope="module")
 def alone(
-    tmp_path_factory: pytest.TempPathFactory, model: Path, uneven: Path, pairs: Path
+    tmp_path_factory: pytest.TempPathFactory, model: Path, uneven: Path, in_bf16: Path, pairs: Path
 ) -> dict[str, RunDir]:
-    """A run by one process, of all weights and of adapters."""
+    """A run by one process, of all weights and of adapters on whole and on packed weights."""
     folder = tmp_path_factory.mktemp("alone")
     runs = {"full": make_run(folder, "full", model, pairs, *COMMON)}
     runs["lora"] = make_run(folder, "lora", model, pairs, *COMMON, LORA)
-    runs["uneven"] = make_run(folder, "uneven", uneven, pairs, *COMMON)
+    runs["kto"] = make_run(folder, "kto", model, pairs, *COMMON, *KTO)
+    runs["nf4"] = make_run(folder, "nf4", model, pairs, *COMMON, *NF4)
+    runs["uneven"] = make_run(folder, "uneven", uneven, pairs, *COMMON, *FEW)
+    runs["stored"] = make_run(folder, "stored", in_bf16, pairs, *COMMON, *FEW, BF16)
     for run in runs.values():
         train_here(run)
     return runs
@@ -75,30 +86,55 @@ def alone(
 
 @pytest.fixture(scope="module")
 def together(
-    tmp_path_factory: pytest.TempPathFactory, model: Path, uneven: Path, pairs: Path
+    tmp_path_factory: pytest.TempPathFactory, model: Path, uneven: Path, in_bf16: Path, pairs: Path
 ) -> dict[str, RunDir]:
     """The same by two processes in every way."""
     folder = tmp_path_factory.mktemp("together")
     runs = {way: make_run(folder, way, model, pairs, *COMMON, *overrides(way)) for way in WAYS}
     for way in IN_BF16:
         runs[f"{way}-bf16"] = make_run(folder, f"{way}-bf16", model, pairs, *COMMON, BF16, *overrides(way))
+        stored = (*COMMON, *FEW, BF16, *overrides(way))
+        runs[f"{way}-stored"] = make_run(folder, f"{way}-stored", in_bf16, pairs, *stored)
     for way in SOME_LORA:
         runs[f"{way}-lora"] = make_run(folder, f"{way}-lora", model, pairs, *COMMON, LORA, *overrides(way))
-    runs["uneven"] = make_run(folder, "uneven", uneven, pairs, *COMMON, *overrides("ddp-sequence"))
+    for way in SOME_KTO:
+        runs[f"{way}-kto"] = make_run(folder, f"{way}-kto", model, pairs, *COMMON, *KTO, *overrides(way))
+    for way in SOME_NF4:
+        runs[f"{way}-nf4"] = make_run(folder, f"{way}-nf4", model, pairs, *COMMON, *NF4, *overrides(way))
+    runs["uneven"] = make_run(folder, "uneven", uneven, pairs, *COMMON, *FEW, *overrides("ddp-sequence"))
+    runs["zero3-uneven"] = make_run(folder, "tied", uneven, pairs, *COMMON, *FEW, *overrides("zero3"))
+    for way in POISONED_WAYS:
+        name = f"{POISONED}{way}"
+        runs[name] = make_run(folder, name, model, pairs, *COMMON, *overrides(way))
+    runs["broken"] = make_run(folder, f"{BROKEN}zero3", model, pairs, *COMMON, *overrides("zero3"))
     train_together(list(runs.values()))
     return runs
 
 
-@pytest.mark.parametrize("way", [*WAYS, *(f"{way}-lora" for way in SOME_LORA), "uneven"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        *WAYS,
+        *(f"{way}-lora" for way in SOME_LORA),
+        *(f"{way}-kto" for way in SOME_KTO),
+        *(f"{way}-nf4" for way in SOME_NF4),
+        "uneven",
+        "zero3-uneven",
+    ],
+)
 def test_losses_and_weights_are_those_of_one_process(
     way: str, alone: dict[str, RunDir], together: dict[str, RunDir]
 ) -> None:
-    expected = alone[{"lora": "lora", "uneven": "uneven"}.get(way.rpartition("-")[2], "full")]
+    kind = way.rpartition("-")[2]
+    expected = alone[kind if kind in alone else "full"]
+    for one, two in zip(evaluations_of(expected), evaluations_of(together[way]), strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
     for one, two in zip(steps_of(expected), steps_of(together[way]), strict=True):
         for metric in ("loss", "rewards/margins", "logps/chosen", "grad_norm"):
             assert two[metric] == pytest.approx(one[metric], rel=1e-5, abs=1e-5), (metric, one["step"])
+    half, last = CheckpointIndex(expected.checkpoints_dir).steps()
     theirs, ours, start = (
-        weights(run, step) for run, step in ((expected, STEPS), (together[way], STEPS), (expected, HALF))
+        weights(run, step) for run, step in ((expected, last), (together[way], last), (expected, half))
     )
     for name, weight in theirs.items():
         torch.testing.assert_close(ours[name], weight, rtol=0, atol=1e-5)
@@ -199,15 +235,26 @@ def test_what_stops_the_first_process_stops_the_other(tmp_path: Path, model: Pat
     assert "the first process did not get this far" in said
 
 
-@pytest.mark.parametrize("way", ["zero2", "zero3"])
+@pytest.mark.parametrize("way", POISONED_WAYS)
 def test_gradients_that_are_not_finite_end_the_run_with_the_step_before(
-    way: str, together: dict[str, RunDir], model: Path, pairs: Path, tmp_path: Path
+    way: str, together: dict[str, RunDir]
 ) -> None:
-    run = make_run(tmp_path, "poisoned", model, pairs, *COMMON, *overrides(way))
-    codes, said = tried_together([run], poisoned=HALF + 1)
-    assert codes == [Exit.NON_FINITE] * 2, said
+    run = together[f"{POISONED}{way}"]
+    assert [step["step"] for step in steps_of(run)] == [*range(1, POISONED_STEP)]
+    assert CheckpointIndex(run.checkpoints_dir).latest() == HALF == POISONED_STEP - 1
     for name, weight in weights(together[way], HALF).items():
         assert torch.equal(weights(run, HALF)[name], weight), name
+
+
+def test_a_model_that_runs_no_packs_is_divided_all_the_same(
+    alone: dict[str, RunDir], together: dict[str, RunDir]
+) -> None:
+    """It is found out by passes that break off between two layers, one of which is there as a whole."""
+    found = together["broken"]
+    (warned,) = of_type(list(read_events(found.events)), "warning")
+    assert (warned["code"], warned["params"]["mode"]) == ("policy.mode", "single")
+    for one, two in zip(steps_of(alone["full"]), steps_of(found), strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["weights", "optimizer"])
@@ -234,33 +281,26 @@ def test_weights_in_bf16_are_rounded_as_in_one_process(way: str, together: dict[
         assert (ours[name] - weight).norm() <= 0.1 * (weight - start[name]).norm(), name
 
 
-def test_a_pack_is_divided_token_by_token() -> None:
-    """Each of a team computes its share of the tokens; what is left over is filled up."""
-    parts = []
-    for rank in range(3):
-        team = Team(cast(Processes, SimpleNamespace(rank=rank, world=3)))
-        team.size, team.index = 3, rank  # as in a team of three, without a group to meet in
-        parts.append(team.part(torch.arange(1, 8)[None]))
-    assert torch.cat(parts, 1).tolist() == [[1, 2, 3, 4, 5, 6, 7, 0, 0]]
-
-
-def test_processes_that_cannot_divide_the_heads_cannot_share_a_pair() -> None:
-    config = Config.model_validate(
-        {
-            "model": {"id": "x/y"},
-            "data": {"sources": [{"path": "x/y"}]},
-            "launch": {"devices": 3, "sequence_parallel": 3},
-        }
+@pytest.mark.parametrize("way", IN_BF16)
+def test_a_checkpoint_in_bf16_trains_as_in_one_process(
+    way: str, alone: dict[str, RunDir], together: dict[str, RunDir]
+) -> None:
+    found, expected = together[f"{way}-stored"], alone["stored"]
+    assert steps_of(found)[0]["loss"] == pytest.approx(steps_of(expected)[0]["loss"], rel=1e-5)
+    half, last = CheckpointIndex(expected.checkpoints_dir).steps()
+    theirs, ours, start = (
+        weights(run, step) for run, step in ((expected, last), (found, last), (expected, half))
     )
-    alone = cast(Processes, SimpleNamespace(rank=0, world=3))
-    with pytest.raises(UsageError, match="must divide the model's 4 attention heads"):
-        team_of(config, Policy(tiny_llama()), alone)
-    with pytest.raises(UsageError, match="needs a model that runs packs"):
-        team_of(config, Policy(tiny_llama(), "single"), alone)
+    for name, weight in theirs.items():
+        assert (ours[name] - weight).norm() <= 0.1 * (weight - start[name]).norm(), name
 
 
 def steps_of(run: RunDir) -> list[dict[str, float]]:
     return effective_steps(read_events(run.events))
+
+
+def evaluations_of(run: RunDir) -> list[dict[str, Any]]:
+    return of_type(list(read_events(run.events)), "eval")
 
 
 def weights(run: RunDir, step: int) -> dict[str, Tensor]:

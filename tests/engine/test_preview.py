@@ -152,6 +152,25 @@ def test_errors_of_training_are_those_of_a_preview(
     assert gone["code"] == "model.not_found"
 
 
+def test_what_is_said_of_rows_that_are_all_left_out_is_said_of_those_that_were_read(
+    preview: PreviewProcess, model: Path, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.jsonl", (row(n, source="web" if n < 8 else "forum") for n in range(9)))
+
+    def error(rows: int | None, **source: Any) -> tuple[str, int, str]:
+        config = config_of(model, path)
+        config["data"]["sources"][0] |= {"exclude": {"source": ["web"]}, **source}
+        told = preview.error("data", config=config, rows=rows)
+        return told["code"], told["params"]["rows"], told["text"]
+
+    code, rows, text = error(8)
+    assert (code, rows) == ("preview.all_excluded", 8)
+    assert "leaves out all of the first 8 rows, and a preview reads no more" in text
+    assert error(8, limit=8)[:2] == ("data.all_excluded", 8)
+    assert error(20, exclude={"source": ["web", "forum"]})[:2] == ("data.all_excluded", 9)
+    assert error(9, exclude={"source": ["web", "forum"]})[:2] == ("data.all_excluded", 9)
+
+
 def test_rows_from_anywhere_are_told_as_they_are(
     preview: PreviewProcess, model: Path, tmp_path: Path
 ) -> None:

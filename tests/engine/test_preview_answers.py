@@ -172,6 +172,19 @@ def test_a_limit_of_the_config_makes_no_part(answers: Answers, model: Path, tmp_
     assert (told["rows"], told["partial"]) == (5, False)
 
 
+@pytest.mark.parametrize(("rows", "warned"), [(9, False), (10, True)])
+def test_a_value_that_only_later_rows_may_have_is_no_warning_of_a_part(
+    answers: Answers, model: Path, tmp_path: Path, rows: int, warned: bool
+) -> None:
+    file = write(tmp_path / "ten.jsonl", [row(n, source="web" if n else "book") for n in range(10)])
+    config = config_of(model, file)
+    config["data"]["sources"][0]["exclude"] = {"source": ["book", "forum"]}
+    told = answer(answers, "data", config=config, rows=rows)
+    excluded = [(one["value"], one["rows"]) for one in told["sources"][0]["excluded"]]
+    assert excluded == [('"book"', 1), ('"forum"', 0)]
+    assert ("data.exclude_unmatched" in [notice["code"] for notice in told["warnings"]]) == warned
+
+
 def test_no_pair_left_is_a_report_like_any_other(answers: Answers, model: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "a.jsonl", [row(n, chosen=" same", rejected=" same") for n in range(3)])
     told = answer(answers, "data", config=config_of(model, file), rows=10)

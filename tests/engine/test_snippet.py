@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dpo_tui.export_story import result_of
-from dpo_tui.snippet import loading_snippet
+from engine.snippet import loading_snippet
 from tests.engine.tiny_run import LORA, exported, tiny_run
 
 

@@ -17,6 +17,7 @@ from engine.exits import (
     Exit,
     StopRequested,
 )
+from engine.objectives import LOSSES
 from engine.reference import ReferenceCache, pair_key
 from engine.rundir.checkpoints import CheckpointIndex
 from engine.rundir.control import Control
@@ -54,6 +55,19 @@ def test_a_run_learns_checkpoints_and_exports(finished: RunDir) -> None:
         "input_ids"
     ]
     assert torch.isfinite(exported(ids).logits).all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_objective_is_learned(tmp_path: Path, model: Path, pairs: Path, loss: str) -> None:
+    quick = ("train.max_steps=12", "train.save_every=6", "train.pairs_per_step=8", "export.enabled=false")
+    smoothing = f"objective.label_smoothing={0.1 if loss == 'robust' else 0.0}"
+    objective = (f"objective.loss={loss}", smoothing, "objective.beta=0.2")
+    run = make_run(tmp_path, "run", model, pairs, *objective, *quick)
+    events = train_here(run)
+    for kind in ("step", "eval"):
+        told = of_type(events, kind)
+        assert told[-1]["loss"] < told[0]["loss"], kind
+        assert told[-1]["rewards/margins"] > 0, kind
 
 
 def test_all_phases_end_in_order(finished: RunDir) -> None:
@@ -174,7 +188,7 @@ def test_a_wrong_cache_entry_is_found_before_the_first_step_and_mended(
 ) -> None:
     run = make_run(tmp_path / "runs", "first", model, pairs, "export.enabled=false", "train.max_steps=2")
     train_here(run)
-    (folder,) = (tmp_path / "cache" / "dpo-tui" / "reference").iterdir()
+    (folder,) = (Path(os.environ["XDG_CACHE_HOME"]) / "dpo-tui" / "reference").iterdir()
     cache = ReferenceCache(folder)
     cache.load()
     store = PairStore.open(run.data_dir / "train.arrow")

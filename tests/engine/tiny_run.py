@@ -21,12 +21,18 @@ from engine.rundir.paths import RunDir
 LORA = "[model.lora]\nrank = 4\n"
 
 
-def tiny_run(root: Path, model: Path, extra: str = "", evals: Mapping[int, float] | None = None) -> RunDir:
+def tiny_run(
+    root: Path,
+    model: Path | str,
+    extra: str = "",
+    evals: Mapping[int, float] | None = None,
+    source: str = "local",
+) -> RunDir:
     """Checkpoints at the steps of `evals`, each with its eval loss (NaN: not evaluated), at step 4 if None."""
     root.mkdir(parents=True)
     run = RunDir(root)
     run.config.write_text(
-        f'[run]\nname = "tiny"\n[model]\nsource = "local"\nid = "{model}"\n{extra}'
+        f'[run]\nname = "tiny"\n[model]\nsource = "{source}"\nid = "{model}"\n{extra}'
         f'[[data.sources]]\nsource = "local"\npath = "{root / "pairs.jsonl"}"\n'
     )
     for step, loss in (evals or {4: float("nan")}).items():

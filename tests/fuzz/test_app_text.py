@@ -49,7 +49,7 @@ Texts = Sequence[str]
 
 on_screens = settings(
     fuzzed,
-    max_examples=int(os.environ.get("FUZZ_CASES", 5 * BATCH)) // BATCH,
+    max_examples=int(os.environ.get("FUZZ_CASES", 2 * BATCH)) // BATCH,
     phases=(Phase.explicit, Phase.generate),
 )
 """A case takes seconds: few of them, and none that only makes a failure shorter."""

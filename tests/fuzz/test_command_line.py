@@ -67,10 +67,10 @@ def speak(tmp_path_factory: pytest.TempPathFactory) -> Words:
     def call(words: list[str]) -> int:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(here)
-            patch.setattr("dpo_tui.headless.create", lambda _prepared: None)
+            patch.setattr("dpo_tui.starting.create", lambda _prepared: None)
             patch.setattr("dpo_tui.dry_run.foreseen_lines", lambda *_: ["memory: some"])
             patch.setattr("dpo_tui.headless.spawn_supervisor", lambda *_, **__: Ended())
-            patch.setattr("dpo_tui.cli.become_engine", lambda *words: exec_engine(list(words)))
+            patch.setattr("dpo_tui.engine_verbs.become_engine", lambda *words: exec_engine(list(words)))
             patch.setattr("engine.models.load.load_tokenizer", too_far)
             return ended(lambda: cli.main(words))
 

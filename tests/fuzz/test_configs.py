@@ -75,7 +75,7 @@ def fitting(annotation: Any) -> st.SearchStrategy[Any]:
     if get_origin(annotation) in (Union, UnionType):
         return st.one_of([fitting(member) for member in get_args(annotation) if member is not NoneType])
     if get_origin(annotation) is dict:
-        return st.dictionaries(SIMPLE[str], SIMPLE[str], max_size=2)
+        return st.dictionaries(SIMPLE[str], fitting(get_args(annotation)[1]), max_size=2)
     if get_origin(annotation) is list and not list(sections(annotation)):
         return st.lists(SIMPLE[str], max_size=2)
     return fitting(get_args(annotation)[0]) if hasattr(annotation, "__metadata__") else VALUES

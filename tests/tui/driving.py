@@ -13,6 +13,8 @@ SIZES = [(80, 24), (120, 40), (200, 60)]
 """The terminals that every screen is drawn on: the smallest that is common, a usual one, a large one."""
 
 MOST_FOOTER_KEYS = 7
+FOOTER_SECONDS = 10.0
+"""How long a frame waits for its footer; what then lacks of it is a test's to say."""
 
 
 def frame(app: App[Any]) -> str:
@@ -21,13 +23,27 @@ def frame(app: App[Any]) -> str:
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
 
-async def wait_for(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 60.0) -> None:
+async def wait_for(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 120.0) -> None:
     """Let the app work until the condition holds; fails the test when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not so within {seconds} s:\n{frame(pilot.app)}"
         await pilot.pause(0.02)
     await pilot.pause()
+    patience = time.monotonic() + FOOTER_SECONDS
+    while not _footer_is_drawn(pilot.app) and time.monotonic() < patience:
+        await pilot.pause(0.02)
+
+
+def _footer_is_drawn(app: App[Any]) -> bool:
+    """A footer takes its keys out and puts others in, a moment after what they do has changed."""
+    wanted = any(key.enabled and key.binding.show for key in app.screen.active_bindings.values())
+    return not wanted or all(footer.query("FooterKey") for footer in app.screen.query(Footer))
+
+
+async def shows(pilot: Pilot[Any], *words: str, seconds: float = 120.0) -> None:
+    """Wait until the screen shows all of `words`: what the app holds is drawn a moment later."""
+    await wait_for(pilot, lambda: all(word in frame(pilot.app) for word in words), seconds)
 
 
 async def settle(pilot: Pilot[Any]) -> None:

@@ -19,7 +19,7 @@ from dpo_tui.settings import Settings
 from dpo_tui.text import Language
 from engine.exits import CannotWriteError
 from engine.rundir.control import Control
-from tests.tui.driving import frame, wait_for
+from tests.tui.driving import frame, shows, wait_for
 from tests.tui.fake_runs import make_run
 
 
@@ -114,7 +114,7 @@ async def test_settings_that_name_what_is_not_there_are_told_of(tmp_path: Path) 
     settings = Settings(theme="no-such", keys={"home.nwe": "N", "home.new": "N"})
     async with Bare(tmp_path, settings=settings).run_test(size=(120, 40), notifications=True) as pilot:
         await wait_for(pilot, lambda: "There is no theme no-such" in frame(pilot.app))
-        assert "There is no key home.nwe to change" in frame(pilot.app)
+        await shows(pilot, "There is no key home.nwe to change")
         assert "home.new to change" not in frame(pilot.app)
 
 

@@ -8,7 +8,7 @@ from dpo_tui.text import Language
 from dpo_tui.widgets.chart_grid import CHART_ROWS, ChartGrid
 from dpo_tui.widgets.metric_chart import MetricChart
 from tests.tui.charted import Shown, trained
-from tests.tui.driving import SIZES, frame
+from tests.tui.driving import SIZES, frame, shows
 
 
 def seen(grid: ChartGrid) -> list[str]:
@@ -53,7 +53,7 @@ async def test_a_digit_shows_its_chart_and_goes_there() -> None:
         await pilot.pause()
         assert seen(grid) == ["grad_norm"]
         assert focused(pilot) == "grad_norm"
-        assert "grad norm" in frame(pilot.app)
+        await shows(pilot, "grad norm")
 
 
 async def test_a_chart_out_of_sight_learns_what_happened_meanwhile() -> None:
@@ -64,7 +64,7 @@ async def test_a_chart_out_of_sight_learns_what_happened_meanwhile() -> None:
         grid.show(history)
         await pilot.press("tab", "2")
         await pilot.pause()
-        assert "42.0" in frame(pilot.app)
+        await shows(pilot, "42.0")
 
 
 async def test_one_chart_takes_all_the_room_and_gives_it_back() -> None:

@@ -15,7 +15,7 @@ from dpo_tui.widgets.compare_plot import METRICS, ComparePlot
 from engine.rundir.paths import RunDir
 from tests.fake_engine import CONFIG
 from tests.tui.charted import Shown
-from tests.tui.driving import SIZES, assert_sound, frame, wait_for
+from tests.tui.driving import SIZES, assert_sound, frame, shows, wait_for
 from tests.tui.fake_runs import Event, healthy, make_run, step_event
 
 SLOWER = CONFIG + "[optimizer]\nlearning_rate = 1e-7\n[objective]\nbeta = 0.2\n"
@@ -103,7 +103,7 @@ async def test_a_run_that_trains_keeps_moving(quiet_home: Path) -> None:
     app = Compares(first, second)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_for(pilot, ready(app))
-        assert "60/100" in frame(app)
+        await shows(pilot, "60/100")
         with RunDir(second).events.open("a") as file:
             file.write(json.dumps({"v": 1, "time": 1.0, **step_event(61)}) + "\n")
         await wait_for(pilot, lambda: "61/100" in frame(app))
@@ -114,7 +114,7 @@ async def test_runs_that_have_nothing_yet_are_compared_all_the_same(quiet_home: 
     app = Compares(*roots)
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_for(pilot, ready(app))
-        assert "none of these runs reports it" in frame(app)
+        await shows(pilot, "none of these runs reports it")
 
 
 def test_differing_keys_stand_with_their_value_in_each_run(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ learning_rate = 1e-6
 max_steps = 1000
 pairs_per_step = 2
 tokens_per_pack = 512
+compile = "off"
 [export]
 enabled = false
 """

@@ -17,7 +17,7 @@ from dpo_tui.widgets.push_form import PushForm
 from engine.rundir.events import EventWriter
 from engine.rundir.paths import RunDir
 from tests.fake_export import whole_story, write_folder
-from tests.tui.driving import frame, settle, wait_for
+from tests.tui.driving import frame, settle, shows, wait_for
 from tests.tui.export_app import Bare, exportable, opened, play, play_exports
 
 pytestmark = pytest.mark.usefixtures("still_clock")
@@ -125,7 +125,7 @@ async def test_what_an_export_told_stays_while_it_is_asked(
     async with opened(run, "story") as (pilot, app):
         await pilot.press("a")
         await wait_for(pilot, lambda: "answer questions" in frame(app) and "Cancel" in frame(app))
-        assert "uploaded to me/x" in frame(app)
+        await shows(pilot, "uploaded to me/x")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ async def test_a_folder_that_no_disk_can_hold_is_refused_while_it_is_typed(
     async with opened(run, "form") as (pilot, app):
         app.screen.query_one("#folder-input", Input).value = typed
         await settle(pilot)
-        assert said in frame(app)
+        await shows(pilot, said)
         assert app.is_running
 
 

@@ -16,7 +16,7 @@ from dpo_tui.widgets.export_view import ExportView
 from engine.rundir.manifest import MANIFEST
 from engine.rundir.paths import RunDir
 from tests.fake_export import whole_story, write_folder
-from tests.tui.driving import SIZES, frame, settle, wait_for
+from tests.tui.driving import SIZES, frame, settle, shows, wait_for
 from tests.tui.export_app import Bare, asked, drawn, exportable, opened, play, play_exports
 from tests.tui.fake_runs import make_run
 
@@ -82,7 +82,7 @@ async def test_enter_exports_what_is_chosen(run: RunDir, monkeypatch: pytest.Mon
         assert words[words.index("--checkpoint") :] == [
             "--checkpoint", "200", "--dtype", "float32", "--to", str(folder), "--adapter",
         ]  # fmt: skip
-        assert "Red, blue and yellow." in frame(app)
+        await shows(pilot, "Red, blue and yellow.")
         assert str(folder) in app.screen.query_one(ExportView).snippet()
 
 
@@ -98,6 +98,17 @@ async def test_a_folder_that_cannot_be_used_is_refused_while_it_is_typed(run: Ru
         await settle(pilot)
         assert app.screen.has_class("-form")
         assert not (run.root / "argv.json").exists()
+
+
+async def test_an_export_that_would_be_replaced_is_named_before_it_is(run: RunDir) -> None:
+    write_folder(run.root.parent.parent / "out")
+    async with opened(run, "form") as (pilot, app):
+        folder = app.screen.query_one("#folder-input", Input)
+        folder.focus()
+        await pilot.press("end", "ctrl+u", *"./out")
+        await wait_for(pilot, lambda: "take its place: step-300 · merged model · bfloat16" in frame(app))
+        await pilot.press("backspace")
+        await wait_for(pilot, lambda: "take its place" not in frame(app))
 
 
 async def test_an_upload_is_private_unless_somebody_insists(
@@ -133,8 +144,8 @@ async def test_without_a_login_an_upload_is_not_begun(run: RunDir, monkeypatch: 
 
 async def test_a_checkpoint_with_a_damaged_manifest_is_named_and_not_offered(run: RunDir) -> None:
     (run.checkpoints_dir / "step-200" / MANIFEST).write_text("{}")
-    async with opened(run, "form") as (_, app):
-        assert "step-200 cannot be exported" in frame(app)
+    async with opened(run, "form") as (pilot, app):
+        await shows(pilot, "step-200 cannot be exported")
         assert "step-200  eval" not in frame(app)
 
 

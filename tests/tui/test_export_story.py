@@ -13,7 +13,6 @@ from textual.widgets import Input
 
 from dpo_tui import exporting
 from dpo_tui.screens.export import ExportScreen
-from dpo_tui.snippet import loading_snippet
 from dpo_tui.text import Language
 from dpo_tui.widgets import export_view as view_module
 from dpo_tui.widgets.export_view import ExportView
@@ -21,8 +20,9 @@ from dpo_tui.widgets.push_form import PushForm
 from engine.process import ProcessId
 from engine.rundir.events import EventWriter
 from engine.rundir.paths import RunDir
+from engine.snippet import loading_snippet
 from tests.fake_export import whole_story, write_folder
-from tests.tui.driving import SIZES, frame, wait_for
+from tests.tui.driving import SIZES, frame, shows, wait_for
 from tests.tui.export_app import asked, at, drawn, exportable, opened, play, play_exports
 from tests.tui.fake_runs import GONE, write_events
 
@@ -56,7 +56,7 @@ def _played(monkeypatch: pytest.MonkeyPatch) -> None:
 def _one_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder in the snippet is the same in every test."""
 
-    def placed(place: str, **facts: bool) -> str:
+    def placed(place: str, **facts: Any) -> str:
         return loading_snippet(
             place if place.count("/") == 1 else "/srv/runs/smollm2-concise/export", **facts
         )
@@ -182,7 +182,7 @@ async def test_arrow_keys_turn_to_the_other_answers(run: RunDir) -> None:
     async with opened(run, "story") as (pilot, app):
         await pilot.press("right")
         await wait_for(pilot, lambda: "2 of 3" in frame(app))
-        assert "[bold]4[/bold]" in frame(app)
+        await shows(pilot, "[bold]4[/bold]")
         await pilot.press("left", "left")
         await wait_for(pilot, lambda: "3 of 3" in frame(app))
 
@@ -224,7 +224,7 @@ async def test_answers_are_asked_for_where_there_are_none(
         await pilot.press("a")
         await wait_for(pilot, lambda: "Red, blue and yellow." in frame(app))
         assert asked(run)[:3] == ["answers", str(run.root), str(folder)]
-        assert "bit for bit" in frame(app)
+        await shows(pilot, "bit for bit")
         assert "Before/after" not in frame(app)
 
 
@@ -232,6 +232,6 @@ async def test_an_export_whose_process_is_gone_is_not_waited_for(run: RunDir) ->
     told(run, [*STAGES, WRITING])
     recorded(run, run.export_dir)
     async with opened(run, "story") as (pilot, app):
-        assert "left no word" in frame(app)
+        await shows(pilot, "left no word")
         await pilot.press("n", "enter")
         await wait_for(pilot, lambda: app.screen.has_class("-form") or app.screen.has_class("-story"))

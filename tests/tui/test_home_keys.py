@@ -15,7 +15,7 @@ from engine.rundir.control import Control
 from engine.rundir.paths import RunDir
 from engine.rundir.status import Reason, read_record, read_status
 from tests.fake_engine import supervisor
-from tests.tui.driving import SIZES, frame, settle, wait_for
+from tests.tui.driving import SIZES, frame, settle, shows, wait_for
 from tests.tui.fake_runs import make_run
 from tests.tui.home_app import Home, current, listed, listing, three
 
@@ -60,7 +60,7 @@ async def test_a_deleted_run_leaves_the_list(runs_dir: Path) -> None:
         await wait_for(pilot, lambda: not (runs_dir / "b").exists())
         await listed(pilot, 2)
         assert current(app) == "c"
-        assert "b is deleted" in frame(app)
+        await shows(pilot, "b is deleted")
 
 
 async def test_a_live_run_has_no_key_to_delete_it(runs_dir: Path) -> None:
@@ -87,7 +87,7 @@ async def test_one_run_alone_is_not_compared(runs_dir: Path) -> None:
         await pilot.press("end", "c")
         await pilot.pause()
         assert app.opened == []
-        assert "two to four" in frame(app)
+        await shows(pilot, "two to four")
 
 
 async def test_a_click_selects_and_a_double_click_opens(runs_dir: Path) -> None:
@@ -132,7 +132,7 @@ async def test_a_stopped_run_is_resumed(runs_dir: Path, started: None) -> None:
 async def test_what_keeps_a_run_from_being_resumed_is_said(runs_dir: Path) -> None:
     make_run(runs_dir, "broken", "failed", reason=Reason("x", "[red]no[/]"), config="[model]\nid = 3\n")
     async with listing(runs_dir, 1) as (pilot, app):
-        assert "[red]no[/]" in frame(app)
+        await shows(pilot, "[red]no[/]")
         await pilot.press("r")
         await wait_for(pilot, lambda: "config.toml" in frame(app))
         assert app.opened == []
@@ -147,7 +147,7 @@ async def test_a_config_is_opened_and_remembered(runs_dir: Path, quiet_home: Pat
         await pilot.press("o", *"no.toml", "enter")
         await pilot.pause()
         assert isinstance(app.screen, Ask)
-        assert "no such file" in frame(app)
+        await shows(pilot, "no such file")
         await pilot.press("ctrl+u", *"mine.toml", "enter")
         await pilot.pause()
         assert app.opened == [("wizard", config)]
@@ -166,7 +166,7 @@ async def test_a_run_of_another_directory_is_opened_and_listed_from_then_on(
         await pilot.pause()
         assert app.opened == [("monitor", "far")]
         await listed(pilot, 4)
-        assert "far" in frame(app)
+        await shows(pilot, "far")
 
 
 async def test_a_run_without_a_checkpoint_is_not_resumed_but_says_what_can_be_done(runs_dir: Path) -> None:
@@ -175,5 +175,5 @@ async def test_a_run_without_a_checkpoint_is_not_resumed_but_says_what_can_be_do
         assert "r Resume" not in frame(app)
         await pilot.press("r")
         await wait_for(pilot, lambda: "early ended before it saved a checkpoint" in frame(app))
-        assert "Open it with" in frame(app)
+        await shows(pilot, "Open it with")
         assert not app.opened

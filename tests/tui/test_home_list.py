@@ -11,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 from dpo_tui.run_list import RunList, RunRow
 from dpo_tui.text import Language
 from dpo_tui.widgets.run_table import RunTable
-from tests.tui.driving import SIZES, assert_sound, frame, wait_for
+from tests.tui.driving import SIZES, assert_sound, frame, shows, wait_for
 from tests.tui.fake_runs import make_run, step_event, write_events
 from tests.tui.home_app import Home, current, listed, listing, many, three
 
@@ -155,4 +155,4 @@ async def test_five_hundred_long_runs_are_listed_without_holding_up_keys(runs_di
         await pilot.pause()
         assert current(app) == "run-499"
         await listed(pilot, 500)
-        assert "run-499" in frame(app)
+        await shows(pilot, "run-499")

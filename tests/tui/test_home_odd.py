@@ -10,7 +10,7 @@ from dpo_tui.screens.home import HomeScreen
 from dpo_tui.widgets.confirm import Ask, Confirm
 from engine.rundir.paths import RunDir
 from engine.rundir.status import Reason
-from tests.tui.driving import frame, settle, wait_for
+from tests.tui.driving import frame, settle, shows, wait_for
 from tests.tui.fake_runs import NOW, make_run
 from tests.tui.home_app import Home, listing, three
 
@@ -45,8 +45,8 @@ async def test_numbers_that_no_float_holds_hide_no_run(runs_dir: Path) -> None:
         f'{{"state": "done", "heartbeat": {huge}, "step": {huge}, "total": {huge}, "exit_code": 0}}'
     )
     run.summary_json.write_text(f'{{"train": {{"rewards/margins": {huge}, "rewards/accuracies": 1e999}}}}')
-    async with listing(runs_dir, 4) as (_, app):
-        assert "odd" in frame(app)
+    async with listing(runs_dir, 4) as (pilot, _):
+        await shows(pilot, "odd")
 
 
 @pytest.mark.parametrize(("key", "said"), [("o", "no such file"), ("a", "no run")])
@@ -90,7 +90,7 @@ async def test_the_other_machine_must_be_gone_before_a_run_is_resumed_here(
     async with listing(runs_dir, 1) as (pilot, app):
         await pilot.press("r")
         await wait_for(pilot, lambda: isinstance(app.screen, Confirm))
-        assert "two processes" in frame(app)
+        await shows(pilot, "two processes")
         await pilot.press("enter")
         await settle(pilot)
         assert not resumed
@@ -121,7 +121,7 @@ async def test_a_run_that_missed_its_gates_is_not_resumed(runs_dir: Path) -> Non
 async def test_ages_grow_while_nothing_else_changes(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(runs_dir, "old", "done", total=10, heard=NOW - 100)
     async with listing(runs_dir, 1) as (pilot, app):
-        assert "1m ago" in frame(app)
+        await shows(pilot, "1m ago")
         monkeypatch.setattr(clock, "now", lambda: NOW + 7200)
         await wait_for(pilot, lambda: "2h ago" in frame(app))
         assert isinstance(app, Home)

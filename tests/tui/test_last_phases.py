@@ -11,7 +11,7 @@ from dpo_tui.follow import Follower
 from dpo_tui.runs import show
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_status, write_status
-from tests.tui.driving import frame, wait_for
+from tests.tui.driving import frame, shows, wait_for
 from tests.tui.fake_runs import NOW, make_run, phase, step_event, write_events
 from tests.tui.home_app import listing
 from tests.tui.monitoring import monitoring, stand_still
@@ -90,8 +90,7 @@ def test_the_runs_verb_says_what_goes_on_after_the_last_step(
 
 async def test_a_resumed_run_shows_the_time_of_all_its_attempts(tmp_path: Path) -> None:
     async with monitoring(resumed(tmp_path)) as pilot:
-        assert "100 steps trained in 3m 20s, in 2 attempts" in frame(pilot.app)
-        assert "train 3m 20s" in frame(pilot.app)
+        await shows(pilot, "100 steps trained in 3m 20s, in 2 attempts", "train 3m 20s")
 
 
 def test_resumed_runs_are_compared_by_the_time_of_all_their_attempts(tmp_path: Path) -> None:

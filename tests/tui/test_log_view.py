@@ -12,7 +12,7 @@ from textual.screen import Screen
 from dpo_tui.widgets.log_lines import LogLines
 from dpo_tui.widgets.log_view import LogView
 from engine.rundir.paths import RunDir
-from tests.tui.driving import frame, settle, wait_for
+from tests.tui.driving import frame, settle, shows, wait_for
 
 
 class _Shown(App[None]):
@@ -67,7 +67,7 @@ async def test_the_end_is_followed_as_the_log_grows(tmp_path: Path) -> None:
     app = _Shown(run)
     async with app.run_test(size=(60, 12)) as pilot:
         await wait_for(pilot, lambda: "line 200" in frame(app))
-        assert "following" in frame(app)
+        await shows(pilot, "following")
         assert "line 189" not in _rows(app)
         _append(run, "and more")
         await wait_for(pilot, lambda: _rows(app)[-1] == "and more")
@@ -116,7 +116,7 @@ async def test_nothing_in_a_log_is_markup_or_reaches_the_terminal(tmp_path: Path
     app = _Shown(_run(tmp_path, ["[bold red]not markup[/] \x1b[2J\x1b]0;title\x07", "\x1b[32mgreen\x1b[0m"]))
     async with app.run_test(size=(80, 6)) as pilot:
         await wait_for(pilot, lambda: "green" in frame(app))
-        assert r"[bold red]not markup[/] \x1b[2J\x1b]0;title\x07" in frame(app)
+        await shows(pilot, r"[bold red]not markup[/] \x1b[2J\x1b]0;title\x07")
         assert "\x1b" not in frame(app)
 
 
@@ -128,10 +128,10 @@ async def test_a_word_is_found_and_its_matches_are_gone_through(tmp_path: Path) 
         await pilot.press("slash", *"of memory", "enter")
         await wait_for(pilot, lambda: "4 of 4" in frame(app))
         assert shown.current == 157
-        assert "line 157 Out Of Memory" in frame(app)
+        await shows(pilot, "line 157 Out Of Memory")
         await pilot.press("n")
         await wait_for(pilot, lambda: "1 of 4" in frame(app))
-        assert "line 7 Out Of Memory" in frame(app)
+        await shows(pilot, "line 7 Out Of Memory")
         await pilot.press("N")
         await wait_for(pilot, lambda: shown.current == 157)
         await pilot.press("escape")

@@ -13,7 +13,7 @@ from dpo_tui.text import Language
 from dpo_tui.widgets.metric_chart import CHARTS, ChartSpec, MetricChart
 from dpo_tui.widgets.plot import Plot
 from tests.tui.charted import Shown, events, trained
-from tests.tui.driving import frame
+from tests.tui.driving import frame, shows
 
 SIZE = (60, 12)
 SPECS = {spec.id: spec for spec in CHARTS}
@@ -45,15 +45,15 @@ async def test_a_metric_that_a_run_does_not_report_is_said_to_be_absent() -> Non
     history = History()
     history.take([{"type": "step", "step": step, "loss": 0.5} for step in range(1, 9)])
     app = Shown(chart("memory", history))
-    async with app.run_test(size=SIZE):
-        assert "not reported by this run" in frame(app)
+    async with app.run_test(size=SIZE) as pilot:
+        await shows(pilot, "not reported by this run")
 
 
 @pytest.mark.parametrize("theme", ["dpo-dark", "dpo-light", "ansi-dark", "ansi-light", "textual-dark"])
 async def test_every_theme_has_a_colour_for_every_line(theme: str) -> None:
     app = Shown(chart("rewards", trained(100, evaluated=20)), theme)
-    async with app.run_test(size=SIZE):
-        assert "chosen" in frame(app)
+    async with app.run_test(size=SIZE) as pilot:
+        await shows(pilot, "chosen")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (9, 3), (20, 4), (13, 12)])
@@ -71,7 +71,7 @@ async def test_zoom_shows_the_newest_steps_and_follows_them() -> None:
         await pilot.press("tab", "plus", "plus")
         low, high = made.viewport.window(*made.extent())
         assert (round(low), high) == (192, 300)
-        assert "zoomed" in frame(app)
+        await shows(pilot, "zoomed")
         history.take([{"type": "step", "step": 400, "loss": 0.2}])
         made.show(history)
         assert made.viewport.window(*made.extent())[1] == 400
@@ -118,9 +118,9 @@ async def test_smoothing_goes_round() -> None:
     async with app.run_test(size=SIZE) as pilot:
         light = frame(app)
         await pilot.press("tab", "m")
-        assert "strong smoothing" in frame(app)
+        await shows(pilot, "strong smoothing")
         await pilot.press("m")
-        assert "raw" in frame(app)
+        await shows(pilot, "raw")
         await pilot.press("m")
         assert frame(app) == light
 

@@ -10,7 +10,7 @@ from dpo_tui.widgets.log_view import LogView
 from dpo_tui.widgets.notices import NoticesScreen
 from engine.rundir.control import Control
 from engine.rundir.status import Reason
-from tests.tui.driving import frame, settle, wait_for
+from tests.tui.driving import frame, settle, shows, wait_for
 from tests.tui.fake_runs import OUT_OF_MEMORY, SLOW_MODE, make_run, step_event, write_events
 from tests.tui.monitoring import STATES, lines_with, monitor_of, monitoring, said, stand_still
 
@@ -96,12 +96,12 @@ async def test_warnings_are_explained_the_newest_first_and_each_once(tmp_path: P
     other = {"code": "checkpoint.bad", "text": "checkpoint of step 20 is not used: x", "params": {"step": 20}}
     run = make_run(tmp_path, state="running", warnings=[SLOW_MODE, other, SLOW_MODE])
     async with monitoring(run) as pilot:
-        assert "+1 more" in frame(pilot.app)
+        await shows(pilot, "+1 more")
         await pilot.press("w")
         await wait_for(pilot, lambda: isinstance(pilot.app.screen, NoticesScreen))
         await settle(pilot)
         assert len(lines_with(frame(pilot.app), "⚠")) >= 2
-        assert "2 times" in frame(pilot.app)
+        await shows(pilot, "2 times")
         await pilot.press("w")
         await wait_for(pilot, lambda: pilot.app.screen is monitor_of(pilot))
 
@@ -179,7 +179,7 @@ async def test_a_run_without_a_checkpoint_is_not_resumed_but_says_what_can_be_do
     run = make_run(tmp_path, state="failed", steps=9, reason=OUT_OF_MEMORY)
     async with monitoring(run) as pilot:
         assert "r go on from the newest checkpoint" not in frame(pilot.app)
-        assert "o change the config" in frame(pilot.app)
+        await shows(pilot, "o change the config")
         assert not lines_with(frame(pilot.app), "r Resume")
         await pilot.press("r")
         await wait_for(pilot, lambda: said(pilot))

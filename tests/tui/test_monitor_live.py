@@ -14,7 +14,7 @@ from engine.launch.local import spawn_supervisor
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
 from tests.fake_engine import supervisor
-from tests.tui.driving import frame, wait_for
+from tests.tui.driving import frame, shows, wait_for
 from tests.tui.fake_runs import make_run
 from tests.tui.monitoring import monitor_of, monitoring
 from tests.waiting import until
@@ -46,7 +46,7 @@ async def test_a_live_run_is_watched_asked_stopped_and_resumed(run: RunDir) -> N
         await wait_for(pilot, lambda: "● training" in frame(pilot.app) and screen.follower.history.step > 5)
         seen = screen.follower.history.step
         await wait_for(pilot, lambda: screen.follower.history.step > seen + 5)
-        assert "/1000" in frame(pilot.app)
+        await shows(pilot, "/1000")
 
         await pilot.press("p")
         await wait_for(pilot, lambda: screen.follower.history.saves)

@@ -16,7 +16,7 @@ from dpo_tui.widgets.chart_grid import ChartGrid
 from dpo_tui.widgets.notices import NoticesScreen
 from engine.rundir.status import Reason, Status, write_status
 from tests.tui import fake_runs
-from tests.tui.driving import SIZES, assert_sound, frame, settle, wait_for
+from tests.tui.driving import SIZES, assert_sound, frame, settle, shows, wait_for
 from tests.tui.fake_runs import NOW, OUT_OF_MEMORY, make_run, step_event, write_events
 from tests.tui.monitoring import QUIET, STATES, lines_with, monitor_of, monitoring, stand_still
 
@@ -74,7 +74,7 @@ async def test_a_run_that_ends_while_it_is_watched_rings_and_says_why(
         write_status(run.status_json, status)
         await wait_for(pilot, lambda: "✗ out of memory" in frame(pilot.app))
         assert len(rung) == 1
-        assert "Lower train.tokens_per_pack" in frame(pilot.app)
+        await shows(pilot, "Lower train.tokens_per_pack")
 
 
 async def test_a_finished_run_rings_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ async def test_no_text_of_a_run_is_markup_or_steers_the_terminal(tmp_path: Path)
         assert "✗ [red]no markup[/]" in shown
         await pilot.press("w")
         await wait_for(pilot, lambda: isinstance(pilot.app.screen, NoticesScreen))
-        assert "⚠ [red]no markup[/]" in frame(pilot.app)
+        await shows(pilot, "⚠ [red]no markup[/]")
         assert "\x1b" not in frame(pilot.app)
 
 
@@ -147,8 +147,7 @@ async def test_a_run_of_another_host_says_where_it_is(
     monkeypatch.setattr("dpo_tui.runs._SILENCE_SECONDS", 1e12)
     run = make_run(tmp_path, state="running", host="node7", launcher="slurm", job_id="81234")
     async with monitoring(run) as pilot:
-        assert "slurm 81234" in frame(pilot.app)
-        assert "runs on node7 as job 81234" in frame(pilot.app)
+        await shows(pilot, "slurm 81234", "runs on node7 as job 81234")
         assert "CPU" not in frame(pilot.app)
 
 
@@ -174,16 +173,13 @@ async def test_the_monitor_is_drawn_in_every_kind_of_theme(tmp_path: Path, theme
     async with monitoring(STATES["warned"](tmp_path)) as pilot:
         pilot.app.theme = theme
         await settle(pilot)
-        assert "● training" in frame(pilot.app)
-        assert "rewards/margins" in frame(pilot.app)
+        await shows(pilot, "● training", "rewards/margins")
 
 
 async def test_the_monitor_is_drawn_without_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with monitoring(STATES["warned"](tmp_path)) as pilot:
-        assert "━" in frame(pilot.app)
-        assert "─" in frame(pilot.app)
-        assert "● training" in frame(pilot.app)
+        await shows(pilot, "━", "─", "● training")
 
 
 async def test_the_monitor_follows_the_size_of_the_terminal(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from dpo_tui.text import Language
 from dpo_tui.widgets.path_picker import FittingTree, PathPicker
 from dpo_tui.widgets.picker import Picker
 from tests.hub_server import HubServer, serving
-from tests.tui.driving import SIZES, assert_sound, frame, wait_for
+from tests.tui.driving import SIZES, assert_sound, frame, shows, wait_for
 
 TAGS = ["text-generation", "safetensors", "license:apache-2.0"]
 MODELS = (
@@ -118,7 +118,7 @@ async def test_typing_searches_and_takes_a_repo_nobody_lists(hub: HubServer) -> 
     async with opened(Picker("model")) as pilot:
         await pilot.press(*"me/own")
         await wait_for(pilot, lambda: hub.requests and "searching" not in status(pilot))
-        assert "as typed" in frame(pilot.app)
+        await shows(pilot, "as typed")
         await pilot.press("enter")
         await wait_for(pilot, lambda: chosen(pilot) is not NOTHING)
         assert chosen(pilot) == "me/own"

@@ -9,7 +9,7 @@ from dpo_tui.preview import PreviewClient
 from dpo_tui.widgets.pair_view import PairView
 from dpo_tui.wizard.data import DataStep
 from engine.process import is_alive
-from tests.tui.driving import frame, wait_for
+from tests.tui.driving import frame, shows, wait_for
 from tests.tui.wizard_app import opened
 from tests.tui.wizard_preview import PreviewedApp
 
@@ -41,7 +41,7 @@ async def test_the_engine_tells_of_the_builtin_model_and_of_rows_of_ones_own(qui
         await wait_for(pilot, lambda: "40 rows" in str(step.query_one("#report", Static).content), 60)
         columns = {"prompt": "q", "chosen": "better", "rejected": "worse"}
         assert tomllib.loads(step.draft.text)["data"]["sources"][0]["columns"] == columns
-        assert "What is tea, [/x]?" in frame(app)
+        await shows(pilot, "What is tea, [/x]?")
         process = preview._process
         assert process is not None
     assert not is_alive(process.pid, None)

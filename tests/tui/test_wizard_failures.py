@@ -9,7 +9,7 @@ from dpo_tui.text import Language, t
 from dpo_tui.wizard import review
 from dpo_tui.wizard import start as starting
 from engine.exits import CannotWriteError
-from tests.tui.driving import frame, wait_for
+from tests.tui.driving import frame, shows, wait_for
 from tests.tui.wizard_app import WizardApp, at_review, stand_still
 
 
@@ -28,7 +28,7 @@ async def test_a_start_that_fails_in_any_way_says_so(
     async with WizardApp().run_test(size=(120, 40)) as pilot:
         app, step = await at_review(pilot)
         with monkeypatch.context() as broken:
-            broken.setattr(starting, "prepare", fail)
+            broken.setattr(starting, "to_start", fail)
             await pilot.press("enter")
             await wait_for(pilot, lambda: f"{t('app.failed')}: [odd]" in frame(app))
         assert t("wizard.review.starting") not in frame(app)
@@ -43,7 +43,7 @@ async def test_checks_that_fail_in_any_way_keep_nobody_from_starting(
     monkeypatch.setattr(review, "gather", fail)
     async with WizardApp().run_test(size=(120, 40)) as pilot:
         app, _ = await at_review(pilot)
-        assert f"⚠ {t('wizard.check.unfinished.warn', detail='[odd]')}" in frame(app)
+        await shows(pilot, f"⚠ {t('wizard.check.unfinished.warn', detail='[odd]')}")
         assert "\x1b" not in frame(app)
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.monitored == [Path.cwd() / "runs" / "quickstart"])

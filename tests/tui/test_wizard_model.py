@@ -14,11 +14,12 @@ from textual.widgets import Input, Static
 from dpo_tui.preview import PreviewClient, PreviewError
 from dpo_tui.text import Language
 from dpo_tui.widgets.choice import Choice
+from dpo_tui.widgets.field import Field
 from dpo_tui.widgets.path_picker import PathPicker
 from dpo_tui.widgets.picker import Picker
 from dpo_tui.wizard import model as model_step
 from dpo_tui.wizard.model import ModelStep
-from dpo_tui.wizard.origins import KNOWN
+from dpo_tui.wizard.origins import KNOWN, KNOWN_SCOPE, TWINS
 from engine.models.hub_errors import Repo, gated
 from tests.tui.driving import SIZES, assert_sound, frame, wait_for
 from tests.tui.wizard_app import opened
@@ -117,8 +118,13 @@ async def test_another_source_has_a_name_that_is_valid_there() -> None:
         assert step.draft.get("model.source") == "local"
         assert not step.problems()
         await pilot.press("left")
+        assert (step.draft.get("model.source"), step.draft.get("model.id")) == (
+            "modelscope",
+            KNOWN_SCOPE["model"],
+        )
+        await pilot.press("left")
         assert (step.draft.get("model.source"), step.draft.get("model.id")) == ("hub", KNOWN["model"])
-        await pilot.press("right", "right")
+        await pilot.press("right", "right", "right")
         assert step.draft.get("model.id") == "smollm2-135m-instruct"
         assert not step.problems()
 
@@ -135,7 +141,7 @@ async def test_what_was_used_before_comes_back() -> None:
     async with at_model(PlayedPreview(model=BUILTIN_FACTS), HUB) as (pilot, step):
         await wait_for(pilot, lambda: "135M" in facts(step))
     async with at_model(PlayedPreview(model=BUILTIN_FACTS)) as (pilot, step):
-        await pilot.press("left", "left")
+        await pilot.press("left", "left", "left")
         assert step.draft.get("model.id") == "meta-llama/Llama-3.2-1B"
 
 
@@ -197,6 +203,18 @@ async def test_adapters_are_switched_on_and_off_with_their_numbers() -> None:
         assert tomllib.loads(step.draft.text) == tomllib.loads(before)
 
 
+async def test_a_frozen_model_can_be_kept_in_4_bits() -> None:
+    own = HUB.replace("[[", "[model.lora]\nrank = 4\n[[", 1)
+    async with at_model(PlayedPreview(model=BUILTIN_FACTS), own) as (pilot, step):
+        await wait_for(pilot, lambda: "Quantization" in frame(pilot.app))
+        (field,) = (field for field in step.query(Field) if field.key == "model.lora.quantization")
+        field.query_one(Choice).focus()
+        await pilot.press("right")
+        assert tomllib.loads(step.draft.text)["model"]["lora"] == {"rank": 4, "quantization": "nf4"}
+        await pilot.press("left")
+        assert tomllib.loads(step.draft.text)["model"]["lora"] == {"rank": 4}
+
+
 async def test_a_rate_too_small_for_adapters_is_warned_of() -> None:
     slow = HUB + "[optimizer]\nlearning_rate = 5e-7\n"
     async with at_model(PlayedPreview(), slow) as (pilot, step):
@@ -214,6 +232,16 @@ async def test_code_of_others_can_be_trusted_where_a_model_needs_it() -> None:
         await wait_for(pilot, lambda: "Trust remote code" in frame(pilot.app))
 
 
+async def test_a_template_keeps_its_model_on_the_other_hub() -> None:
+    here, there = next(iter(TWINS.items()))
+    config = HUB.replace("meta-llama/Llama-3.2-1B", here)
+    async with at_model(PlayedPreview(model=BUILTIN_FACTS), config) as (pilot, step):
+        await pilot.press("right")
+        assert (step.draft.get("model.source"), step.draft.get("model.id")) == ("modelscope", there)
+        await pilot.press("left")
+        assert (step.draft.get("model.source"), step.draft.get("model.id")) == ("hub", here)
+
+
 async def test_hostile_facts_are_text() -> None:
     hostile = {
         **BUILTIN_FACTS,
@@ -225,3 +253,23 @@ async def test_hostile_facts_are_text() -> None:
     async with at_model(PlayedPreview(model=hostile)) as (pilot, step):
         await wait_for(pilot, lambda: "[/x]" in facts(step))
         assert "\x1b" not in frame(pilot.app)
+
+
+async def test_a_model_of_modelscope_is_typed_and_asked_for_again_when_it_was_away() -> None:
+    answers = iter([PreviewError("modelscope.unreachable", "no"), {**BUILTIN_FACTS, "cached": False}])
+    preview = PlayedPreview(
+        model=lambda asked: next(answers) if asked["model"].get("source") == "modelscope" else BUILTIN_FACTS
+    )
+    config = HUB.replace("[model]\n", '[model]\nrevision = "main"\n')
+    async with at_model(preview, config) as (pilot, step):
+        await pilot.press("right")
+        assert tomllib.loads(step.draft.text)["model"] == {"source": "modelscope", "id": KNOWN_SCOPE["model"]}
+        await wait_for(pilot, lambda: "There is no search here" in frame(pilot.app))
+        assert step.query_one(".of-hub").display
+        await wait_for(pilot, lambda: "✗" in facts(step))
+        step.query_one("#model-id Input", Input).focus()
+        await pilot.press("enter")
+        assert not isinstance(pilot.app.screen, Picker | PathPicker)
+        await pilot.press("ctrl+p", "ctrl+n")
+        await wait_for(pilot, lambda: "135M" in facts(step))
+        assert preview.questions("model")[-1]["model"]["source"] == "modelscope"

@@ -67,6 +67,19 @@ async def test_rows_that_are_dropped_and_cut(
         assert frame(pilot.app) == snapshot
 
 
+async def test_what_is_left_out_is_told_by_its_values(language: Language) -> None:
+    values = [
+        {"column": "source", "value": '"toxic-dpo-v0.2"', "rows": 541, "near": ""},
+        {"column": "ok", "value": "false", "rows": 0, "near": ""},
+    ]
+    source = {**report()["sources"][0], "excluded": values}
+    changed = report(sources=[source], rows=1_001, dropped={"excluded": tally(541, "odd.jsonl:3")})
+    async with at_data(PlayedPreview(data=changed), LOCAL, until="541") as (_, step):
+        counts = t("data_step.comma").join(['source = "toxic-dpo-v0.2" (541)', "ok = false (0)"])
+        assert t("data_step.excluded", counts=counts) in told(step)
+        assert t("report.dropped.excluded") in told(step)
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_an_unknown_layout(
     language: Language, size: tuple[int, int], snapshot: SnapshotAssertion

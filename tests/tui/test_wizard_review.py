@@ -17,7 +17,7 @@ from dpo_tui.wizard.review import ReviewStep
 from engine.forecast import Forecast
 from engine.memory import Estimate, Part
 from engine.remedy import Remedy
-from tests.tui.driving import SIZES, assert_sound, frame, wait_for
+from tests.tui.driving import SIZES, assert_sound, frame, shows, wait_for
 from tests.tui.wizard_app import CONFIG, WizardApp, at_review, drawn, opened, stand_still
 from tests.tui.wizard_preview import BUILTIN_FACTS, PlayedPreview, PreviewedApp
 
@@ -96,7 +96,7 @@ async def test_the_command_can_be_copied(language: Language) -> None:
         await pilot.press("y")
         await drawn(pilot)
         assert app.clipboard == "dpo-tui --headless quickstart.toml"
-        assert "$ dpo-tui --headless quickstart.toml" in frame(app)
+        await shows(pilot, "$ dpo-tui --headless quickstart.toml")
 
 
 async def test_a_fix_is_offered_only_where_there_is_one() -> None:

@@ -14,7 +14,7 @@ from dpo_tui.wizard.naming import config_path, in_directory, run_root
 from dpo_tui.wizard.start import start
 from engine.config.load import load_config
 from tests.fake_engine import supervisor
-from tests.tui.driving import frame, wait_for
+from tests.tui.driving import frame, shows, wait_for
 from tests.tui.fake_runs import make_run
 from tests.tui.wizard_app import WizardApp, at_review, drawn, ended_with, opened, stand_still
 
@@ -73,7 +73,7 @@ async def test_a_run_s_own_config_is_never_saved_over(config: Path, language: La
             app.screen.query_one(Input).value = typed
             await pilot.press("enter", "enter")
             await wait_for(pilot, partial(refused, app, typed))
-            assert "tuned" in frame(app)
+            await shows(pilot, "tuned")
             assert isinstance(app.screen, SaveScreen)
     assert config.read_bytes() == before
 
@@ -82,8 +82,7 @@ async def test_the_first_step_says_what_it_is_a_copy_of(config: Path, language: 
     async with WizardApp(config).run_test(size=(200, 60)) as pilot:
         app = await opened(pilot)
         await drawn(pilot)
-        assert "runs/tuned/config.toml" in frame(app)
-        assert "tuned-2.toml" in frame(app)
+        await shows(pilot, "runs/tuned/config.toml", "tuned-2.toml")
         assert "None" not in frame(app)
         assert not app.wizard.unsaved
 

@@ -14,7 +14,7 @@ from dpo_tui.text import Language
 from dpo_tui.widgets.field import Field
 from dpo_tui.wizard.draft import Draft
 from dpo_tui.wizard.naming import in_directory, run_root
-from tests.tui.driving import SIZES, frame, wait_for
+from tests.tui.driving import SIZES, frame, shows, wait_for
 from tests.tui.wizard_app import WizardApp, at_review, ended_with, opened, stand_still
 
 MINE = """\
@@ -44,7 +44,7 @@ async def test_the_directory_given_decides(given: bool, where: str, quiet_home: 
     app = WizardApp(Path("my.toml"), quiet_home / "wanted", runs_given=given)
     async with app.run_test(size=(120, 40)) as pilot:
         await at_review(pilot)
-        assert f"{where}/my" in frame(app)
+        await shows(pilot, f"{where}/my")
         assert ("--runs" in frame(app)) == given
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.monitored == [quiet_home / where / "my"])

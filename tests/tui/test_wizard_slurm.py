@@ -17,7 +17,8 @@ from engine.config.toml import TomlDocument
 from engine.exits import UsageError
 from engine.launch.slurm import cluster
 from engine.launch.slurm.cluster import Partition
-from tests.tui.driving import SIZES, assert_sound, frame, wait_for
+from tests.fake_slurm import FakeSlurm
+from tests.tui.driving import SIZES, assert_sound, frame, shows, wait_for
 from tests.tui.wizard_app import WizardApp, drawn, opened, stand_still
 
 GPU = Partition("gpu", True, True, "2-00:00:00", 12, "a100", 8, 96, 1_000_000)
@@ -114,5 +115,30 @@ async def test_the_review_tries_the_job(refused: bool, monkeypatch: pytest.Monke
         await pilot.press("ctrl+n")
         expected = "the cluster refused the job" if refused else "Job 7 to start at 12:00"
         await wait_for(pilot, lambda: expected in frame(app))
-        assert "Slurm  ·  1 × 1 process" in frame(app)
+        await shows(pilot, "Slurm  ·  1 × 1 process")
         assert app.step.query_one("#start").disabled is refused
+
+
+async def test_a_job_that_will_never_begin_is_said_beside_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the command line says it, and with nothing left of it; the screen answers while the cluster looks."""
+    slurm, looks = FakeSlurm(tmp_path / "bin", monkeypatch), tmp_path / "looks"
+    slurm.says("PENDING|PartitionConfig")
+    slurm.waits(looks)
+    monkeypatch.setattr(preflight, "try_submission", lambda *_: "Job 7 to start at 12:00")
+    async with WizardApp().run_test(size=(120, 40)) as pilot:
+        app = await at_slurm(pilot)
+        await pilot.press("ctrl+n")
+        await wait_for(pilot, lambda: app.step.step_id == "review" and "Job 7" in frame(app))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: "the cluster looks at the job" in frame(app))
+        await pilot.press("f4")
+        await wait_for(pilot, lambda: app.wizard.query_one("#body").has_class("-toml"))
+        await wait_for(pilot, lambda: (Path.cwd() / "runs" / "quickstart").exists())
+        await pilot.press("f4")
+        looks.touch()
+        await wait_for(pilot, lambda: "it asks for more nodes" in frame(app))
+        assert app.monitored == []
+    assert slurm.cancelled == "12"
+    assert not (Path.cwd() / "runs" / "quickstart").exists()

@@ -10,12 +10,13 @@ from textual.widgets import Button, Input, Select
 
 from dpo_tui.text import Language, t
 from dpo_tui.widgets.choice import Choice
+from dpo_tui.widgets.field import Field
 from dpo_tui.widgets.path_picker import PathPicker
 from dpo_tui.widgets.picker import Picker
 from dpo_tui.wizard import data_look
 from dpo_tui.wizard.columns import ColumnsScreen, Mapped, mapped
-from dpo_tui.wizard.origins import KNOWN
-from tests.tui.driving import SIZES, assert_sound, frame, wait_for
+from dpo_tui.wizard.origins import KNOWN, KNOWN_SCOPE
+from tests.tui.driving import SIZES, assert_sound, frame, shows, wait_for
 from tests.tui.wizard_data import LOCAL, UNKNOWN, at_data, refused, sources, told
 from tests.tui.wizard_preview import COLUMNS, PlayedPreview, report
 
@@ -65,6 +66,22 @@ async def test_the_columns_chosen_are_written_into_the_config() -> None:
         assert sources(step)[0]["columns"] == {"prompt": "q", "chosen": "better", "rejected": "worse"}
         assert preview.questions("columns") == [{"source": {"source": "local", "path": "odd.jsonl"}}]
         assert not step.query_one("#map", Button).display
+
+
+EXCLUDING = f'{LOCAL}exclude = {{ source = ["toxic", 1, true] }}     # not these\n'
+
+
+async def test_what_is_left_out_stays_as_it_was_written_and_can_be_typed() -> None:
+    async with at_data(PlayedPreview(data=report()), EXCLUDING, until="437") as (pilot, step):
+        (field,) = [one for one in step.query(Field) if one.key == "data.sources.0.exclude"]
+        assert field.query_one(Input).value == 'source = ["toxic", 1, true]'
+        step.draft.set("data.max_length", 3000)
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: not step.draft.changed)
+        assert EXCLUDING.splitlines()[-1] in Path("own.toml").read_text().splitlines()
+        field.query_one(Input).value = 'source = ["web"], ok = [false]'
+        await wait_for(pilot, lambda: sources(step)[0]["exclude"] == {"source": ["web"], "ok": [False]})
+        assert not step.draft.faults()
 
 
 async def test_the_mouse_presses_what_moves_away_from_it() -> None:
@@ -128,9 +145,17 @@ async def test_another_kind_of_source_has_a_name_that_is_valid_there(quiet_home:
         await pilot.press("left")
         assert sources(step) == [{"source": "local", "path": "mine.jsonl"}]
         await pilot.press("left")
+        assert sources(step) == [{"source": "modelscope", "path": KNOWN_SCOPE["data"]}]
+        assert not step.problems()
+        await wait_for(pilot, lambda: "There is no search here" in frame(pilot.app))
+        await shows(pilot, "Split")
+        assert not step.query_one(".of-stream").display
+        step.draft.set("data.sources.0.split", "test")
+        await pilot.press("left")
         assert sources(step) == [{"source": "hub", "path": KNOWN["data"]}]
         assert not step.problems()
-        await wait_for(pilot, lambda: "Split" in frame(pilot.app))
+        await wait_for(pilot, lambda: "There is no search here" not in frame(pilot.app))
+        assert step.query_one(".of-stream").display
         step.draft.set("data.sources.0.split", "test")
         await pilot.press("left")
         assert sources(step) == [{"source": "builtin", "path": "quickstart"}]

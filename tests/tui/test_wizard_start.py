@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from dpo_tui import starting
 from dpo_tui.text import Language
-from dpo_tui.wizard import start as starting
 from dpo_tui.wizard.draft import Draft
 from dpo_tui.wizard.start import save, start
 from engine.config.load import load_config

@@ -8,7 +8,7 @@ from dpo_tui.text import Language, has
 from dpo_tui.widgets.field import Field
 from dpo_tui.wizard.template import KNOBS, purpose_of
 from engine.shipped import template_names
-from tests.tui.driving import frame, wait_for
+from tests.tui.driving import frame, shows, wait_for
 from tests.tui.wizard_app import WizardApp, opened, stand_still
 
 
@@ -33,7 +33,7 @@ async def test_another_template_is_taken_by_enter_and_enter_again_goes_on(langua
         await pilot.press(*["down"] * names.index("lora"), "enter")
         await wait_for(pilot, lambda: app.wizard.draft.template == "lora")
         await wait_for(pilot, lambda: "[model.lora]" in frame(app))
-        assert text.t("wizard.template.lora")[:8] in frame(app)
+        await shows(pilot, text.t("wizard.template.lora")[:8])
         rate = next(field for field in app.screen.query(Field) if field.key == "optimizer.learning_rate")
         await wait_for(pilot, lambda: "1e-5" in frame(app))
         assert not rate.has_class("-default")

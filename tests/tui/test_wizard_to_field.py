@@ -9,7 +9,7 @@ from dpo_tui.text import Language
 from dpo_tui.widgets.field import Field
 from dpo_tui.wizard.all_settings import AllSettings
 from dpo_tui.wizard.verdicts import Verdicts
-from tests.tui.driving import SIZES, assert_sound, frame, wait_for
+from tests.tui.driving import SIZES, assert_sound, frame, shows, wait_for
 from tests.tui.wizard_app import CONFIG, WizardApp, at_review, drawn, opened, stand_still
 
 
@@ -76,7 +76,7 @@ async def test_enter_on_a_directory_that_takes_no_file_leads_to_its_field() -> N
         await opened(pilot)
         app.wizard.draft.set("run.dir", "/proc/runs")
         await at_review(pilot)
-        assert "/proc/runs: cannot write" in frame(app)
+        await shows(pilot, "/proc/runs: cannot write")
         assert app.screen.query_one("#start", Button).disabled
         await pilot.press("enter")
         await wait_for(pilot, lambda: at_field(app) == "run.dir")
@@ -89,7 +89,7 @@ async def test_the_review_is_not_done_while_another_step_has_a_fault() -> None:
         await at_review(pilot)
         await pilot.press("ctrl+p")
         await drawn(pilot)
-        assert "✗ Template" in frame(app)
+        await shows(pilot, "✗ Template")
         assert "✓ Review" not in frame(app)
 
 

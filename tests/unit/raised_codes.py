@@ -21,7 +21,7 @@ ERRORS = (
 REASONS = ("Reason", "Notice")
 MAKERS: dict[str, set[str]] = {
     "_notice": {"count", "total"},
-    "_unusable": {"id"},
+    "unusable": {"id"},
     "_because": {"action", "repo", "revision", "page"},
     "_lost": {"command"},
 }
@@ -109,7 +109,7 @@ def _codes_in(path: Path) -> Iterator[Place]:
         says = word in ("warning", "end") and name.startswith(
             ("events.", "trainer.events.", "self.trainer.events.")
         )
-        makes = word in MAKERS and not (word == "_unusable" and "models/resolve" not in str(path))
+        makes = word in MAKERS and not (word == "unusable" and path.name not in ("resolve.py", "checks.py"))
         known = word in (*ERRORS, *REASONS) or says or makes or name == "super().__init__"
         for code in _codes(call, around) if known else ():
             yield _place(path, call, word, code, around)

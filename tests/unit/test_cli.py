@@ -14,6 +14,7 @@ import pytest
 
 from dpo_tui import cli
 from engine.exits import CannotWriteError, Exit, UsageError
+from engine.shipped import template_names
 
 Result = subprocess.CompletedProcess[str]
 
@@ -54,7 +55,7 @@ def test_help_names_every_command_and_option(tmp_path: Path) -> None:
         "--lang",
         "--version",
     ]
-    verbs = ["templates", "new", "validate", "schema", "data", "runs", "attach", "stop", "export"]
+    verbs = ["templates", "new", "validate", "schema", "data", "runs", "attach", "stop", "export", "import"]
     assert all(re.search(rf"^ +{word}\b", result.stdout, re.MULTILINE) for word in options + verbs)
 
 
@@ -107,7 +108,7 @@ def test_a_command_that_makes_no_sense_is_refused(
 
 def test_templates_are_listed_shown_and_copied(tmp_path: Path) -> None:
     listed = dpo_tui("templates", "ls", cwd=tmp_path)
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["full", "lora", "quickstart"]
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == template_names()
     shown = dpo_tui("templates", "cat", "lora", cwd=tmp_path)
     assert tomllib.loads(shown.stdout)["model"]["lora"]["rank"] == 16
     copied = dpo_tui("templates", "cp", "lora", cwd=tmp_path)
@@ -227,7 +228,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Calls:
     ):
         monkeypatch.setattr(name, record)
     monkeypatch.setattr("dpo_tui.runs.find", lambda run, runs_dir: (runs_dir or Path("runs")) / run)
-    monkeypatch.setattr("dpo_tui.cli.become_engine", lambda *arguments: record(*arguments))
+    monkeypatch.setattr("dpo_tui.engine_verbs.become_engine", lambda *arguments: record(*arguments))
     return calls
 
 

@@ -26,7 +26,12 @@ def config(**tables: dict[str, Any]) -> Config:
         (
             {"objective": {"loss": "ipo", "label_smoothing": 0.1}},
             "objective.label_smoothing",
-            "only works with",
+            "only works with loss = 'sigmoid' or 'robust'",
+        ),
+        (
+            {"objective": {"loss": "robust"}},
+            "objective.loss",
+            "'robust' with label_smoothing = 0 is 'sigmoid': set label_smoothing to",
         ),
         ({"model": {"trust_remote_code": True}}, "model.trust_remote_code", "needs the commit"),
         (
@@ -39,7 +44,7 @@ def config(**tables: dict[str, Any]) -> Config:
             "model.trust_remote_code",
             "only works with source = 'hub'",
         ),
-        ({"model": {"source": "local", "revision": "x"}}, "model.revision", "only the hub has revisions"),
+        ({"model": {"source": "local", "revision": "x"}}, "model.revision", "only a hub has revisions"),
         ({"model": {"id": "./model"}}, "model.id", "For a file or folder, set source = 'local'"),
         (
             {"model": {"source": "builtin", "id": "smollm2-135m"}},
@@ -48,6 +53,11 @@ def config(**tables: dict[str, Any]) -> Config:
         ),
         ({"model": {"lora": {"targets": []}}}, "model.lora.targets", "names no module"),
         ({"export": {"adapter": True}}, "export.adapter", "there is no adapter"),
+        (
+            {"export": {"adapter": True, "layout": "native"}, "model": {"lora": {}}},
+            "export.layout",
+            "'native' is the layout of a whole model, and export.adapter = true exports the adapter alone",
+        ),
         ({"export": {"push": "just-a-name/../x"}}, "export.push", "expected a repo id"),
         ({"export": {"push": "a/b", "enabled": False}}, "export.push", "nothing is uploaded"),
         (
@@ -63,7 +73,7 @@ def config(**tables: dict[str, Any]) -> Config:
         (
             {"data": {"sources": [{"source": "local", "path": "x", "revision": "v1"}]}},
             "data.sources[0].revision",
-            "only the hub has revisions",
+            "only a hub has revisions",
         ),
         (
             {"data": {"sources": [{"source": "local", "path": "x", "split": "test"}]}},
@@ -78,12 +88,33 @@ def config(**tables: dict[str, Any]) -> Config:
         (
             {"data": {"sources": [{"source": "builtin", "path": "quickstart", "streaming": True}]}},
             "data.sources[0].streaming",
-            "only hub datasets can be streamed",
+            "only Hugging Face hub datasets can be streamed",
+        ),
+        (
+            {"data": {"sources": [{"source": "modelscope", "path": "a/b", "streaming": True}]}},
+            "data.sources[0].streaming",
+            "only Hugging Face hub datasets can be streamed",
+        ),
+        (
+            {"data": {"sources": [{"source": "modelscope", "path": "just-a-name"}]}},
+            "data.sources[0].path",
+            "expected a repo id like 'owner/name'",
+        ),
+        ({"model": {"source": "modelscope", "id": "../../etc"}}, "model.id", "expected a repo id"),
+        (
+            {"model": {"source": "modelscope", "trust_remote_code": True, "revision": "0" * 40}},
+            "model.trust_remote_code",
+            "only works with source = 'hub', and source is 'modelscope'",
         ),
         (
             {"data": {"sources": [{"path": "a/b", "streaming": True, "split": "train[:10%]"}]}},
             "data.sources[0].split",
             "a part of a split cannot be streamed, found 'train[:10%]'; set limit",
+        ),
+        (
+            {"data": {"sources": [{"path": "a/b", "exclude": {"from": ["x"], "source": []}}]}},
+            "data.sources[0].exclude.source",
+            "names no value, so no row would be left out",
         ),
         (
             {"data": {"sources": [{"path": "a/b"}, {"path": "pairs/x.jsonl/y"}]}},
@@ -112,7 +143,12 @@ def test_a_conflict_is_told_at_the_key_to_change(
         {"model": {"trust_remote_code": True, "revision": COMMIT}},
         {"data": {"max_length": 2048, "max_prompt_length": 2047}},
         {"objective": {"loss": "sigmoid", "label_smoothing": 0.2}},
-        {"export": {"adapter": True, "checkpoint": "best"}, "model": {"lora": {}}},
+        {"objective": {"loss": "robust", "label_smoothing": 0.2}},
+        {
+            "objective": {"loss": "robust"},
+            "launch": {"launcher": "slurm", "slurm": {"array": {"objective.label_smoothing": [0.1, 0.2]}}},
+        },
+        {"export": {"adapter": True, "checkpoint": "best", "layout": "original"}, "model": {"lora": {}}},
         {"model": {"source": "builtin", "id": "smollm2-135m-instruct"}},
         {"data": {"sources": [{"path": "a/b", "subset": "en", "split": "train+test", "streaming": True}]}},
         {"data": {"sources": [{"path": "a/b", "split": "train[:10%]"}]}},

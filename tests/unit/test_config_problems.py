@@ -7,6 +7,7 @@ import pytest
 
 from engine.config.load import load_config
 from engine.config.problems import ConfigError
+from engine.config.strings import holds_token
 
 GOOD = """\
 [model]
@@ -63,8 +64,8 @@ epochs = 3
         "to leave room for a completion; found 600",
         "c.toml:9: data.sources[0].formt: unknown key. Did you mean 'format'?",
         "c.toml:10: data.sources[1].path: expected text in quotes, found 5",
-        "c.toml:14: objective.loss: expected one of 'sigmoid', 'ipo', 'hinge', found 'sigmod'. "
-        "Did you mean 'sigmoid'?",
+        "c.toml:14: objective.loss: expected one of 'sigmoid', 'ipo', 'hinge', 'robust', 'sppo_hard', 'nca_pair', "
+        "'kto_pair', found 'sigmod'. Did you mean 'sigmoid'?",
         "c.toml:15: objective.beta: must be greater than 0, found -1",
         "c.toml:18: optimizer.learning_rate: expected a number, found '1e-6'. Remove the quotes",
         "c.toml:19: optimizer.lr: unknown key. Did you mean 'learning_rate'?",
@@ -100,6 +101,9 @@ def test_a_file_without_required_tables_says_which(tmp_path: Path) -> None:
         ("[model.lora]\ntargets = 5", "model.lora.targets: expected a list of texts or 'all-linear', found 5"),
         ("[model.lora]\ntargets = ['a', 5]", "model.lora.targets: expected a list of texts or 'all-linear'"),
         ("[train]\n'a b' = 1", "train.'a b': unknown key"),
+        ("exclude = { source = 'web' }", "data.sources[0].exclude: expected a table of lists of texts, numbers, true "
+                                         "and false, like { source = ['web', 'forum'] }, found 'web'"),
+        ("exclude = { source = [2026-01-01] }", "data.sources[0].exclude: expected a table of lists"),
     ],
 )  # fmt: skip
 def test_a_problem_is_a_plain_sentence(tmp_path: Path, line: str, expected: str) -> None:
@@ -173,6 +177,16 @@ def test_a_token_on_the_command_line_is_refused_and_never_repeated(tmp_path: Pat
     secret = "AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
     [problem] = problems(tmp_path, GOOD, [f"export.push=hf_{secret}"])
     assert problem.startswith("--set export.push=hf_***: this looks like a Hugging Face token")
+
+
+def test_a_token_of_modelscope_is_refused_and_never_repeated(tmp_path: Path) -> None:
+    secret = "ms-01234567-89ab-4cde-8f01-23456789abcd"
+    lines = problems(tmp_path, f"# {secret}\n{GOOD}", [f"export.push={secret}"])
+    assert any("--set export.push=ms-***" in line and "MODELSCOPE_API_TOKEN" in line for line in lines)
+    assert secret not in "".join(lines)
+    assert not holds_token(
+        "ms-01234567-fast is no token, and forms-01234567-89ab-4cde-8f01-23456789abcd is none"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.config.checks import conflicts
-from engine.config.schema import Config
+from engine.config.schema import Config, Lora
 from engine.exits import UsageError
 from engine.launch.deepspeed import deepspeed_config
 from engine.launch.strategy import choose_strategy
@@ -29,7 +29,7 @@ def config(**launch: Any) -> Config:
     [
         ({"devices": 1}, 1000, "single"),
         ({"devices": 8}, 1000, "ddp"),
-        ({"devices": 8}, 75, "zero1"),
+        ({"devices": 8}, 100, "zero1"),
         ({"devices": 8}, 60, "zero2"),
         ({"devices": 8}, 40, "zero3"),
         ({"devices": 8}, 1, "zero3"),
@@ -45,6 +45,33 @@ def test_the_first_that_fits_is_taken(launch: dict[str, Any], room: int, expecte
     chosen = choose_strategy(config(**launch), setup, PAIRS, room << 30)
     assert chosen.strategy == expected
     assert chosen.reason
+
+
+def test_weights_in_4_bits_are_never_divided() -> None:
+    shape = shape_of(SIZES)
+    assert shape is not None
+    setup = Setup(shape=shape, trained=1000, adapters=True, quantized=shape.linears, world=8)
+    chosen = choose_strategy(config(devices=8), setup, PAIRS, 1 << 30)
+    assert (chosen.strategy, "none fits" in chosen.reason) == ("zero2", True)
+
+
+@pytest.mark.parametrize(
+    ("launch", "code"),
+    [
+        ({"strategy": "zero3"}, "quantization.zero3"),
+        ({"strategy": "zero3", "offload": "all"}, "quantization.zero3"),
+        ({"offload": "all"}, "quantization.offload"),
+        ({"strategy": "zero2"}, None),
+        ({"strategy": "zero2", "offload": "optimizer"}, None),
+        ({}, None),
+    ],
+)
+def test_weights_in_4_bits_do_not_go_with_what_divides_them(launch: dict[str, Any], code: str | None) -> None:
+    whole = config(devices=2, **launch)
+    assert list(conflicts(whole)) == []
+    lora = Lora(rank=4, quantization="nf4")
+    packed = whole.model_copy(update={"model": whole.model.model_copy(update={"lora": lora})})
+    assert [conflict.code for conflict in conflicts(packed)] == ([code] if code else [])
 
 
 @pytest.mark.parametrize(

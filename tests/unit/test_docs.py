@@ -24,7 +24,7 @@ def test_a_page_made_from_the_code_is_what_the_code_says(name: str) -> None:
 def test_every_toml_in_the_pages_is_part_of_a_valid_config(tmp_path: Path) -> None:
     model = '[model]\nsource = "builtin"\nid = "smollm2-135m-instruct"\n'
     data = '[[data.sources]]\nsource = "builtin"\npath = "quickstart"\n'
-    for page in [*(page for page in DOCS.glob("*.md") if page.name != "app.md"), ROOT / "README.md"]:
+    for page in [*(page for page in DOCS.glob("*.md") if page.name != "app.md"), *ROOT.glob("README*.md")]:
         for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             stated = tomllib.loads(block)
             rest = "".join(part for key, part in (("model", model), ("data", data)) if key not in stated)
@@ -46,7 +46,7 @@ def test_the_page_for_ci_knows_every_exit_code() -> None:
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:
-    for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
+    for page in [*DOCS.glob("*.md"), *ROOT.glob("README*.md")]:
         text = page.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
             if "://" not in target:

@@ -93,6 +93,11 @@ def test_the_default_counts_where_the_text_has_no_key(draft: Draft) -> None:
         ("model.lora.targets", "q_proj, v_proj", ["q_proj", "v_proj"]),
         ("model.lora.targets", "all-linear", "all-linear"),
         ("data.sources.0.columns", 'prompt = "a b"', {"prompt": "a b"}),
+        (
+            "data.sources.0.exclude",
+            'source = ["a", "b"], ok = [false, 1]',
+            {"source": ["a", "b"], "ok": [False, 1]},
+        ),
         ("train.max_steps", "", None),
     ],
 )
@@ -110,6 +115,7 @@ def test_what_is_typed_is_read_by_the_type_of_its_key(key: str, text: str, value
         ("model.id", "", "missing"),
         ("data.max_prompt_length", "5000", "must be smaller than max_length"),
         ("data.sources.0.columns", "prompt", "a table"),
+        ("data.sources.0.exclude", 'source = "a"', "a table of lists of texts"),
         ("model.lora.targets", "[1]", "a list of texts"),
     ],
 )

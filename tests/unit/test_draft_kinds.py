@@ -7,11 +7,13 @@ import pytest
 from dpo_tui.wizard.kinds import Kind, default_of, kind_of, leaf_keys, schema_path, shown, typed
 from engine.config.explain import field_at
 
+LOSSES = ("sigmoid", "ipo", "hinge", "robust", "sppo_hard", "nca_pair", "kto_pair")
+
 
 @pytest.mark.parametrize(
     ("key", "kind"),
     [
-        ("objective.loss", Kind("choice", ("sigmoid", "ipo", "hinge"))),
+        ("objective.loss", Kind("choice", LOSSES)),
         ("export.dtype", Kind("choice", ("bfloat16", "float16", "float32"), optional=True)),
         ("train.share_prompt", Kind("switch")),
         ("train.max_steps", Kind("whole", optional=True)),
@@ -20,6 +22,7 @@ from engine.config.explain import field_at
         ("model.id", Kind("text", required=True)),
         ("model.lora.targets", Kind("list", ("all-linear",))),
         ("data.sources.0.columns", Kind("table", optional=True)),
+        ("data.sources.0.exclude", Kind("table", optional=True)),
         ("train.unknown", Kind("text")),
     ],
 )
@@ -58,6 +61,11 @@ def test_a_number_or_a_word_is_typed_as_either(text: str, value: Any) -> None:
 def test_a_table_is_shown_as_it_is_typed() -> None:
     columns = {"prompt": 'a "b" \\', "is chosen": "x"}
     assert typed("data.sources.0.columns", shown(columns)) == columns
+
+
+def test_a_table_of_lists_is_shown_as_it_is_typed() -> None:
+    exclude = {"source": ["toxic-dpo-v0.2", 'a "b"'], "is bad": [True, 1, 0.5, "1"]}
+    assert typed("data.sources.0.exclude", shown(exclude)) == exclude
 
 
 def test_the_catalogues_key_has_no_places_in_lists() -> None:

@@ -9,7 +9,16 @@ from collections.abc import Iterator, Sequence
 import dpo_tui
 import engine
 
-HEAVY = ("torch", "transformers", "datasets", "accelerate", "deepspeed", "peft")
+HEAVY = (
+    "torch",
+    "transformers",
+    "datasets",
+    "accelerate",
+    "deepspeed",
+    "peft",
+    "modelscope",
+    "modelscope_hub",
+)
 APP = (*HEAVY, "textual", "numpy", "pydantic", "rich")
 
 GROUND_FLOOR = (
@@ -17,6 +26,7 @@ GROUND_FLOOR = (
     "engine.config",
     "engine.exits",
     "engine.launch",
+    "engine.modelscope_home",
     "engine.plan",
     "engine.process",
     "engine.rundir",

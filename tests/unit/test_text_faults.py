@@ -47,6 +47,11 @@ def told(**tables: object) -> dict[str, str]:
         ({"model": {}}, "model.id", "缺少此项。仓库 id、文件夹、.gguf 文件，或内置模型的名称。"),
         ({"model": {"id": "a b"}}, "model.id", "应为 'owner/name' 这样的仓库 id，当前为 'a b'"),
         ({"model": {"id": "a\x1bb"}}, "model.id", "含有控制字符 U+001B"),
+        (
+            {"objective": {"loss": "robust"}},
+            "objective.loss",
+            "label_smoothing = 0 时 'robust' 就是 'sigmoid'",
+        ),
         ({"train": {"tokens_per_pack": 16}}, "train.tokens_per_pack", "至少应为 2048"),
     ],
 )
@@ -56,6 +61,7 @@ def test_a_fault_is_told_in_chinese(tables: dict[str, object], key: str, text: s
 
 def test_no_fault_of_a_hostile_config_is_told_in_english(tmp_path: Path) -> None:
     values = {"source": "local", "revision": "x", "split": "y", "subset": "z", "streaming": True, "path": "p"}
+    values |= {"exclude": {"source": []}}
     tables = {
         "model": {"id": "x", "source": "builtin", "trust_remote_code": True, "lora": {"targets": []}},
         "data": {"sources": [values], "eval_fraction": 0.0, "max_prompt_length": 5000},

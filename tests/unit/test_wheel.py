@@ -9,6 +9,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from engine.shipped import template_names
+
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -76,7 +78,7 @@ def test_its_templates_are_its_own(installed: Path) -> None:
     assert run(installed, "-c", program).stdout.strip() == str(installed / "engine" / "_templates")
     listed = run(installed, "-m", "dpo_tui", "templates", "ls")
     assert listed.returncode == 0, listed.stderr
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["full", "lora", "quickstart"]
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == template_names()
 
 
 def test_it_reads_the_builtin_pairs(installed: Path) -> None:

@@ -62,6 +62,16 @@ TEXTS: dict[str, str] = {
         "of it first."
     ),
     "advice.data.column_missing": "Look at the columns that are there, and correct `columns` of this source.",
+    "advice.data.exclude_column": "Look at the columns that are there, and correct `exclude` of this source.",
+    "advice.preview.all_excluded": "`dpo-tui data CONFIG` reads all of it, and shows what is left.",
+    "advice.data.all_excluded": "What is left out is decided by `exclude` of this source.",
+    "advice.data.exclude_unmatched": (
+        "Most often the value is misspelled, and rows that were to be left out are trained on. Text needs quotes, "
+        "numbers and true or false have none."
+    ),
+    "advice.data.for_reward_model": (
+        "POLAR compares answers with a reference; DPO needs only which one is better. Nothing is lost if that is meant."
+    ),
     "advice.data.no_rows": "The file is empty, or the split is.",
     "advice.data.no_scores": "min_margin compares scores, and these rows bring none.",
     "advice.data.no_eos": "Without an end token the model cannot learn where an answer ends.",

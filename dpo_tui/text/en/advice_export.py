@@ -5,8 +5,14 @@ TEXTS: dict[str, str] = {
         "The weights do not work in that type. bfloat16 holds the range that they were trained in."
     ),
     "advice.export.gguf_base": "Export the merged model if others shall use it.",
+    "advice.export.nf4_base": "Export the merged model if others shall use it without bitsandbytes.",
+    "advice.export.nf4_merged": "The merged model is as large as the base was; it needs no bitsandbytes.",
+    "advice.export.code_missing": "They are in the base's repo. Read them before you let anything run them.",
+    "advice.export.family_adapter": "Export the merged model if others shall use it.",
     "advice.export.local_base": "Export the merged model if others shall use it.",
+    "advice.export.modelscope_base": "Export the merged model if others shall use it.",
     "advice.export.not_whole": "The checkpoint is whole; only the export failed.",
+    "advice.export.replaced": "Each checkpoint can be exported again at any time, as long as the run keeps it.",
     "advice.export.bad_target": "An export never overwrites what is not its own.",
     "advice.export.busy": "Two exports to one folder would mix their files.",
     "advice.export.unproved": (

@@ -2,6 +2,11 @@
 
 TEXTS: dict[str, str] = {
     "advice.lora.bad_target": '"all-linear" fits every model and is the usual choice.',
+    "advice.model.no_quantizer": (
+        "It is large and only QLoRA needs it. Without quantization the frozen model is kept as it is."
+    ),
+    "advice.model.nothing_quantized": "LoRA works on it as it is; train.gradient_checkpointing saves memory.",
+    "advice.model.little_quantized": "It trains all the same, in more memory than 4 bits for each weight would take.",
     "advice.model.builtin_missing": (
         "The built-in model is a package of its own, so that nobody downloads it who does not want it."
     ),
@@ -10,6 +15,9 @@ TEXTS: dict[str, str] = {
     ),
     "advice.model.broken_file": (
         "A download was cut off, or a disk failed. What is whole is kept when you fetch it again."
+    ),
+    "advice.model.unknown_weights": (
+        "Without them the model would compute something else. Check that config.json is its own."
     ),
     "advice.model.missing_weights": (
         "Training would start from random numbers in part. Fetch the model again, or check that "
@@ -34,7 +42,8 @@ TEXTS: dict[str, str] = {
     "advice.model.bad_config": "The folder is no whole model. Fetch it again.",
     "advice.model.no_config": "Give the folder that holds config.json and the weights, or a .gguf file.",
     "advice.model.quantized": (
-        "Quantised weights have no gradients. Train the full model, with LoRA if memory is short."
+        "Quantised weights have no gradients. Train the full model; if memory is short, with LoRA and "
+        'quantization = "nf4", which quantises it here.'
     ),
     "advice.model.remote_code": (
         "Code from a repo runs with your rights. It also needs a fixed commit in model.revision."

@@ -2,6 +2,11 @@
 
 TEXTS: dict[str, str] = {
     "command.valid": "{path}: no problems found",
+    "command.export.reused": "already written: only uploaded",
+    "command.export.reused.proved": "already written and verified: only uploaded",
+    "command.data.looking": "{rows} rows looked through",
+    "command.data.encoding": "{rows} rows encoded",
+    "command.data.pair": "The first pair as the model sees it; it learns from what follows each ▸.",
     "command.no_runs": "no runs in {base}",
     "command.not_running": "{name} is not running: it is {state}",
     "command.will_stop": "{name} will save a checkpoint and stop; `dpo-tui attach {name}` shows it",

@@ -22,6 +22,10 @@ TEXTS = {
     "doctor.deepspeed.ok": "DeepSpeed {version}",
     "doctor.deepspeed.warn": "DeepSpeed is not installed: zero1, zero2 and zero3 cannot be used",
     "doctor.deepspeed.warn.do": "Install it: pip install deepspeed",
+    "doctor.modelscope.ok": "ModelScope: its package is installed ({version})",
+    "doctor.modelscope.note": "ModelScope: its package is not installed. For models and data of it, run: {command}",
+    "doctor.bitsandbytes.ok": "bitsandbytes {version}: QLoRA works",
+    "doctor.bitsandbytes.note": "bitsandbytes is not installed; only QLoRA needs it: {command}",
     "doctor.lock.warn": "DeepSpeed: a build took {path} {minutes} minutes ago",
     "doctor.lock.warn.do": (
         "If nothing is being built, that build was killed. dpo-tui removes the lock after ten minutes; other programs "

@@ -64,6 +64,7 @@ TEXTS: dict[str, str] = {
     "export.folder.file": "That is a file.",
     "export.folder.git": "That is a git repository: nothing is written there.",
     "export.folder.unreadable": "It cannot be read: {problem}.",
+    "export.folder.replaces": "An export is there already, and this one will take its place: {what}",
     "export.folder.occupied": "It holds {name} and is no export: choose a new or empty folder.",
     "export.repo.invalid": "A repo id is needed, like me/name.",
     "export.login.asking": "Asking the hub who is logged in …",

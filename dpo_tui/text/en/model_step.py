@@ -3,6 +3,7 @@
 TEXTS: dict[str, str] = {
     "unit.model.id": "⏎ choose",
     "choice.model.source.hub": "hub",
+    "choice.model.source.modelscope": "ModelScope",
     "choice.model.source.local": "local",
     "choice.model.source.builtin": "built in",
     "model_step.reading": "reading the model …",

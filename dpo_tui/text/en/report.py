@@ -1,10 +1,12 @@
 """Reasons of the data report: what was dropped, and what was cut."""
 
 TEXTS: dict[str, str] = {
+    "report.dropped.excluded": "left out by exclude",
     "report.dropped.empty_chosen": "the chosen completion is empty",
     "report.dropped.empty_rejected": "the rejected completion is empty",
     "report.dropped.equal": "chosen and rejected are the same",
     "report.dropped.no_prompt": "no prompt comes before the completions",
+    "report.dropped.histories_differ": "the two histories differ",
     "report.dropped.prompts_differ": "a completion does not begin with the assistant",
     "report.dropped.not_assistant": "the last message is not the assistant's",
     "report.dropped.template_refused": "the chat template refuses the conversation",

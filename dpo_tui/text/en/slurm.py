@@ -51,4 +51,17 @@ TEXTS: dict[str, str] = {
     "wizard.review.where_sweep": "a sweep of {count} runs",
     "wizard.check.cluster.ok": "the cluster would take it: {said}",
     "wizard.check.cluster.bad": "{said}",
+    "wizard.check.job_memory.ok": "{said}",
+    "wizard.check.job_memory.warn": "{said}",
+    "command.job_memory": "memory of the job: {said}",
+    "slurm.memory.or": " or ",
+    "slurm.memory.gpu.one": "a GPU of type {gpu} has {sizes} GiB",
+    "slurm.memory.gpu.several": "a GPU of type {gpu} has {sizes} GiB: the least is counted with",
+    "slurm.memory.gpu.unknown": "the memory of a GPU of type {gpu} is not known, so nobody can tell whether it fits",
+    "slurm.memory.some_gpu.unknown": "which GPUs the job gets is not known, so nobody can tell whether it fits: say it "
+    "in launch.slurm.gpu_type",
+    "slurm.memory.node.one": "a node gives the job {sizes} GiB",
+    "slurm.memory.node.several": "a node gives the job {sizes} GiB: the least is counted with",
+    "slurm.memory.node.unknown": "what a node gives the job is not known, so nobody can tell whether it fits: say it "
+    "in launch.slurm.mem",
 }

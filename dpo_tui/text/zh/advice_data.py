@@ -43,6 +43,15 @@ TEXTS: dict[str, str] = {
     "advice.data.format_ambiguous": "请手动选择格式。`dpo-tui data` 会显示按某种格式读取的结果。",
     "advice.data.format_refused": "这些行里没有对两个回答的偏好。请选用偏好数据集，或先把它整理成偏好对。",
     "advice.data.column_missing": "请查看实际有哪些列，并改正这个来源的 columns。",
+    "advice.data.exclude_column": "请查看实际有哪些列，并改正这个来源的 exclude。",
+    "advice.preview.all_excluded": "`dpo-tui data CONFIG` 会读完全部，并显示还剩什么。",
+    "advice.data.all_excluded": "排除哪些行由这个来源的 exclude 决定。",
+    "advice.data.exclude_unmatched": (
+        "多半是值写错了，本应排除的行会被拿去训练。文本要加引号，数值和 true、false 不加。"
+    ),
+    "advice.data.for_reward_model": (
+        "POLAR 把回答与参考回答比较；DPO 只需要知道哪个更好。如果本意如此，则没有损失。"
+    ),
     "advice.data.no_rows": "文件或划分是空的。",
     "advice.data.no_scores": "min_margin 比较的是分数，而这些行没有分数。",
     "advice.data.no_eos": "没有结束 token，模型就学不会回答在哪里结束。",

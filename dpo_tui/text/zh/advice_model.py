@@ -2,9 +2,13 @@
 
 TEXTS: dict[str, str] = {
     "advice.lora.bad_target": '"all-linear" 适用于所有模型，也是通常的选择。',
+    "advice.model.no_quantizer": "它很大，而且只有 QLoRA 需要它。不量化时，冻结的模型保持原样。",
+    "advice.model.nothing_quantized": "LoRA 可以照常训练它；train.gradient_checkpointing 可以节省内存。",
+    "advice.model.little_quantized": "照样可以训练，只是比每个权重 4 比特所需的内存更多。",
     "advice.model.builtin_missing": "内置模型是单独的软件包，不需要的人不必下载。",
     "advice.model.no_tokenizer": "模型的文件不完整。请从它的来源模型复制 tokenizer 文件。",
     "advice.model.broken_file": "下载被中断，或磁盘出了故障。重新下载时，完好的部分会保留。",
+    "advice.model.unknown_weights": "少了它们，模型计算的就是另一回事。请确认 config.json 属于它。",
     "advice.model.missing_weights": "否则一部分权重会是随机数。请重新下载模型，或确认 config.json 属于它。",
     "advice.model.missing_package": "请把消息中提到的软件包装进同一个环境。",
     "advice.model.bad_model": "文件都在，却不能作为这个模型读取。请重新下载，或试用较新的 transformers。",
@@ -20,7 +24,9 @@ TEXTS: dict[str, str] = {
     "advice.model.is_adapter": "请先合并，例如用 peft 的 `model.merge_and_unload()`。",
     "advice.model.bad_config": "这个文件夹不是完整的模型。请重新下载。",
     "advice.model.no_config": "请给出含有 config.json 和权重的文件夹，或一个 .gguf 文件。",
-    "advice.model.quantized": "量化权重没有梯度。请训练完整的模型，内存不足时用 LoRA。",
+    "advice.model.quantized": (
+        '量化权重没有梯度。请训练完整的模型；内存不足时用 LoRA 和 quantization = "nf4"，由训练程序来量化。'
+    ),
     "advice.model.remote_code": "仓库里的代码会以你的权限运行。还需要在 model.revision 中固定提交。",
     "advice.model.code_elsewhere": "信任只针对一个仓库的一个提交；而这里的代码随时可能改变。",
     "advice.model.many_gguf": "请把 model.id 设为其中一个 .gguf 文件。",

@@ -54,6 +54,16 @@ TEXTS: dict[str, str] = {
         "{path}：设置了 min_margin，但前若干行没有分数。已知的分数列：{columns}。请在这个来源的 columns "
         "中写明，或去掉 min_margin"
     ),
+    "code.data.exclude_column": (
+        "{path}：exclude 写了列“{column}”，而读取的 {rows:,} 行中没有一行有这一列。实际的列：{columns}"
+    ),
+    "code.preview.all_excluded": "{path}：exclude 排除了前 {rows:,} 行，而预览只读到这里；训练还会读取其余的行",
+    "code.data.all_excluded": "{path}：exclude 排除了读取的全部 {rows:,} 行。请少写一些值，或去掉这个来源",
+    "code.data.exclude_unmatched": "{path}：读取的 {rows:,} 行都不是 exclude 所写的 {values}",
+    "code.data.exclude_unmatched.near": "{path}：读取的 {rows:,} 行都不是 exclude 所写的 {values}。是不是 {near}？",
+    "code.data.for_reward_model": (
+        "{path}：各行的 {columns} 是给 POLAR 奖励模型用的，不会读取：训练的是 chosen 对 rejected"
+    ),
     "code.data.no_rows": "{path}：没有任何一行。请检查路径和划分",
     "code.data.bad_row": "{where}：{problem}。请修正或删除这一行",
     "code.data.column_missing": "{where}：没有列“{column}”，而 columns 用它作为 {name}",

@@ -9,9 +9,29 @@ TEXTS: dict[str, str] = {
         "适配器是在从 {file} 解包的权重上训练的：用在别的文件或仓库的权重上，结果会略有不同。"
         "--no-adapter 导出合并后的模型"
     ),
+    "code.export.nf4_base": (
+        "适配器是在 4 比特（nf4，双重量化）的基础模型上训练的：请像模型卡中那样加载基础模型；用在未量化的基础模型"
+        "上，就是另一个模型。--no-adapter 导出合并后的模型"
+    ),
+    "code.export.nf4_merged": (
+        "适配器合并进了训练时所用的权重，即 4 比特解包后的数值：这正是训练所得的模型，也带有 4 比特的舍入。若要把"
+        "适配器用在未量化的基础模型上（那是没有人训练或测量过的另一个模型），请用 --adapter 导出"
+    ),
+    "code.export.code_missing": (
+        "config.json 提到的代码不在基础模型的文件旁边（{files}）：靠作者代码运行基础模型的服务也需要把这些文件放在"
+        "这里。--layout native 写出不需要任何代码的模型"
+    ),
+    "code.export.family_adapter": (
+        "适配器里的权重用的是 {name} 的名称：它适合 dpo-tui 读入的基础模型（见模型卡），不适合由作者代码读入的那个。"
+        "--no-adapter 导出合并后的模型"
+    ),
     "code.export.local_base": (
         "适配器需要它的基础模型（{base}），而它只知道本地的名称或路径：在别处加载它的人也要有那个模型。"
         "--no-adapter 导出合并后的模型"
+    ),
+    "code.export.modelscope_base": (
+        "适配器的基础模型是 ModelScope 上的 {base}，而工具会到 Hugging Face Hub 上找这个名称：在别处加载它的人也要有"
+        "那个模型。--no-adapter 导出合并后的模型"
     ),
     "code.export.not_whole": (
         "{path}：没有写出导出的模型：读回时不完整（{problem}）。请检查磁盘，然后重新导出"
@@ -29,6 +49,12 @@ TEXTS: dict[str, str] = {
     "code.export.bad_target.added": (
         "{path} 是先前的导出，但其中加入了“{name}”：不会写入那里。请用 --to 选择一个新的或空的文件夹"
     ),
+    "code.export.replaced": (
+        "{path} 中原有一个导出（第 {step} 步，{held}，{dtype}，基础模型 {base}），已被这次的取代。若要都保留，请用 "
+        "--to 各给一个文件夹"
+    ),
+    "code.word.held.adapter": "适配器",
+    "code.word.held.merged model": "合并后的模型",
     "code.export.busy": "{path}：另一个导出正在写入这里。请等它结束，或用 --to 选择其他文件夹",
     "code.export.unproved": (
         "{path}：没有写出导出的模型：文件内容与训练所得不符：{problem}。请重新导出：磁盘或内存的偶发故障"
@@ -39,6 +65,10 @@ TEXTS: dict[str, str] = {
         "，或用 --no-verify（[export] 中 verify = false）不经验证写出"
     ),
     "code.export.no_adapter": "{run} 训练的是全部权重：没有适配器可以导出。请去掉 --adapter",
+    "code.export.adapter_layout": (
+        "--layout {layout} 指的是完整的模型，而单独的适配器没有布局。请去掉 --layout，或用 "
+        "--no-adapter 导出合并后的模型"
+    ),
     "code.export.no_checkpoint": "{run} 还没有检查点",
     "code.export.no_best": "{run} 的检查点都没有评估过，因此没有最好的。现有检查点：{known}",
     "code.export.no_such_checkpoint": "{run} 没有第 {step} 步的检查点。现有检查点：{known}",

@@ -12,6 +12,13 @@ TEXTS: dict[str, str] = {
     "code.lora.bad_target.other": (
         '[model.lora] targets：“{target}”不是线性层。可用的线性层：{available}；或 "all-linear"'
     ),
+    "code.model.no_quantizer": ("[model.lora] quantization 需要 {package}，而它没有安装。请运行：{command}"),
+    "code.model.nothing_quantized": (
+        '{id} 没有可以用 4 比特存放的线性层：请从 [model.lora] 中去掉 quantization = "nf4"'
+    ),
+    "code.model.little_quantized": (
+        "嵌入层与输出头之间的权重只有 {percent}% 是 4 比特：其余的（例如各专家的权重）不在线性层中，保持原样"
+    ),
     "code.model.builtin_missing": "内置模型 {id} 没有安装。请运行：{command}",
     "code.model.builtin_unknown": "没有名为“{id}”的内置模型。可用的有：{known}",
     "code.model.float32": "这个处理器没有 bfloat16 指令：模型以 float32 计算",
@@ -32,6 +39,9 @@ TEXTS: dict[str, str] = {
     ),
     "code.model.gguf_unreadable": "{path}：不是可读的 GGUF 文件（{detail}）。可能没有下载完整：请重新下载",
     "code.model.broken_file": "{id}：{file} 已损坏或不完整。请重新下载",
+    "code.model.unknown_weights": (
+        "{id}：检查点里有些权重是这类模型没有的，例如 {unknown}。它的 config.json 属于另一个模型"
+    ),
     "code.model.missing_weights": (
         "{id}：检查点缺少模型的一部分权重，例如 {missing}。它不完整，或 config.json 属于另一个模型"
     ),

@@ -136,13 +136,24 @@ TEXTS: dict[str, str] = {
     ),
     "code.cli.dry_run_json": "--dry-run 打印的是 TOML，即将要训练的配置：请去掉 --json",
     "code.settings.invalid": "设置文件 {path} 有误：{problem}",
-    "code.templates.exists": "{path} 已经存在，不会覆盖。请另取一个名称：dpo-tui templates cp {name} FILE",
-    "code.templates.no_directory": "无法写入 {path}：目录不存在",
-    "code.templates.cannot_write": "无法写入 {path}：{detail}",
+    "code.file.exists": "{path} 已经存在，不会覆盖。请另取一个名称：{again}",
+    "code.file.no_directory": "无法写入 {path}：目录不存在",
+    "code.file.cannot_write": "无法写入 {path}：{detail}",
+    "code.import.unreadable": "无法读取 {path}：{detail}",
+    "code.import.too_large": "{path}：大于 {most} KiB，不会是配置文件",
+    "code.import.not_utf8": "{path}:{line}：不是 UTF-8；请把文件保存为 UTF-8",
+    "code.import.not_python": "{path}:{line}：不是 Python 文件，而 XTuner 的配置都是：{detail}",
+    "code.import.unparsable": "{path}：无法作为 Python 读取：{detail}",
+    "code.import.not_xtuner": "{path}：不是 XTuner 的 DPO 配置：其中没有 {like}",
+    "code.import.not_dpo": "{path}：这是用 {kind} 训练，不是 DPO；只能导入 DPO 配置",
+    "code.import.needed": "{path}：{key} 需要 {where}，而它无法从文件中读出；请在那里用引号写出名称或路径",
+    "code.import.needed.why": (
+        "{path}：{key} 需要 {where}，而它无法从文件中读出（{why}）；请在那里用引号写出名称或路径"
+    ),
     "code.templates.unknown": "没有名为 '{name}' 的模板。可用的有：{names}",
     "code.draft.token": (
-        "这看起来是一个 Hugging Face token。绝不要把 token 写进文件：它会被复制到运行目录。请用 `hf auth "
-        "login` 登录或设置 HF_TOKEN，并吊销这个 token"
+        "这看起来是一个 Hugging Face 或 ModelScope 的 token。绝不要把 token 写进文件：它会被复制到运行目录。请用 "
+        "`hf auth login` 登录，或设置 HF_TOKEN 或 MODELSCOPE_API_TOKEN，并吊销这个 token"
     ),
     "code.draft.run_record": "{path} 是训练 {run} 的记录，不能改动：请保存到别处",
     "code.draft.in_the_way": "{path} 已经存在，而且是另一个文件，或已被他人改动",

@@ -2,6 +2,11 @@
 
 TEXTS: dict[str, str] = {
     "command.valid": "{path}：没有发现问题",
+    "command.export.reused": "文件早已写好：只做了上传",
+    "command.export.reused.proved": "文件早已写好并通过验证：只做了上传",
+    "command.data.looking": "已查看 {rows} 行",
+    "command.data.encoding": "已编码 {rows} 行",
+    "command.data.pair": "模型看到的第一个偏好对；它学习每个 ▸ 之后的内容。",
     "command.no_runs": "{base} 中没有运行",
     "command.not_running": "{name} 没有在运行：{state}",
     "command.will_stop": "{name} 会保存检查点然后停止；`dpo-tui attach {name}` 可以查看",

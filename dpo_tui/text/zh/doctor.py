@@ -21,6 +21,10 @@ TEXTS = {
     "doctor.deepspeed.ok": "DeepSpeed {version}",
     "doctor.deepspeed.warn": "没有安装 DeepSpeed：不能使用 zero1、zero2、zero3",
     "doctor.deepspeed.warn.do": "请运行：pip install deepspeed",
+    "doctor.modelscope.ok": "ModelScope：软件包已安装（{version}）",
+    "doctor.modelscope.note": "ModelScope：没有安装软件包。要使用其模型和数据，请运行：{command}",
+    "doctor.bitsandbytes.ok": "bitsandbytes {version}：可以使用 QLoRA",
+    "doctor.bitsandbytes.note": "没有安装 bitsandbytes；只有 QLoRA 需要它：{command}",
     "doctor.lock.warn": "DeepSpeed：{minutes} 分钟前有一次编译占用了 {path}",
     "doctor.lock.warn.do": (
         "如果没有正在编译的程序，那次编译就是被杀掉了。dpo-tui 会在十分钟后移除这个锁；别的程序会一直等下去：请删除它。"

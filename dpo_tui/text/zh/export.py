@@ -64,6 +64,7 @@ TEXTS: dict[str, str] = {
     "export.folder.file": "这是一个文件。",
     "export.folder.git": "这是一个 git 仓库：不会向其中写入。",
     "export.folder.unreadable": "无法读取：{problem}。",
+    "export.folder.replaces": "里面已有一个导出，将被这次的取代：{what}",
     "export.folder.occupied": "其中有 {name}，且不是导出的模型：请选择新的或空的文件夹。",
     "export.repo.invalid": "请填写仓库 ID，例如 me/name。",
     "export.login.asking": "正在向 Hub 查询登录状态…",

@@ -24,8 +24,8 @@ TEXTS: dict[str, str] = {
     "fault.unknown.belongs": "未知的{word}。'{meant}' 属于 {homes}",
     "fault.unknown.has": "未知的{word}；{table} 中可用的有 {names}",
     "fault.credential": (
-        "这看起来是一个 Hugging Face token。绝不要把 token 写进文件：它会被复制到运行目录。请用 `hf auth "
-        "login` 登录或设置 HF_TOKEN，并吊销这个 token"
+        "这看起来是一个 Hugging Face 或 ModelScope 的 token。绝不要把 token 写进文件：它会被复制到运行目录。请用 "
+        "`hf auth login` 登录，或设置 HF_TOKEN 或 MODELSCOPE_API_TOKEN，并吊销这个 token"
     ),
     "fault.control": "含有控制字符 {character}；只允许可打印的文本",
     "fault.lengths.prompt": "必须小于 max_length（{max_length}），才有位置留给回答；当前为 {found}",
@@ -49,17 +49,31 @@ TEXTS: dict[str, str] = {
     "fault.job.grace": "必须小于 launch.slurm.time 的 {limit} 秒，否则作业一开始就会停；当前为 {found}",
     "fault.job.no_values": "没有取值：请写成列表，例如 [0.05, 0.1]",
     "fault.job.unknown_key": "{found} 不是参数扫描可以改变的键：请写 'objective.beta' 这样的键",
-    "fault.objective.smoothing": "只能与 loss = 'sigmoid' 一起使用，而 loss 为 '{loss}'；请去掉它或设为 0",
+    "fault.objective.smoothing": "只能与 loss = 'sigmoid' 或 'robust' 一起使用，而 loss 为 '{loss}'；请去掉它或设为 0",
+    "fault.objective.not_smoothed": (
+        "label_smoothing = 0 时 'robust' 就是 'sigmoid'：请把 label_smoothing 设为标反的偏好对所占的比例（例如 0.1），"
+        "或把 loss 设为 'sigmoid'"
+    ),
     "fault.source.hub_only": "只用于 Hub 上的数据集；请去掉",
     "fault.source.hub_only.subset": "只有 Hub 上的数据集才有子集；请去掉",
     "fault.source.hub_only.split": "只有 Hub 上的数据集才有划分；请去掉",
-    "fault.source.hub_only.streaming": "只有 Hub 上的数据集才能流式读取；请去掉",
+    "fault.source.hub_only.streaming": "只有 Hugging Face Hub 上的数据集才能流式读取；请去掉",
     "fault.source.streamed_part": (
         "划分的一部分不能流式读取，当前为 {found}；请改用 limit，或设 streaming = false"
     ),
+    "fault.source.no_value": "没有写任何值，不会排除任何行；请写明要排除的行的值，或去掉它",
     "fault.remote_code.source": "只能与 source = 'hub' 一起使用，而 source 为 '{source}'；请去掉",
     "fault.remote_code.commit": "需要写明你读过其代码的那个提交：把 revision 设为它的 40 位十六进制数",
     "fault.export.no_lora": "没有 [model.lora] 表，就没有适配器可以导出",
+    "fault.export.adapter_layout": (
+        "'{layout}' 是完整模型的布局，而 export.adapter = true 只导出适配器；两者请去掉一个"
+    ),
+    "fault.quantization.zero3": (
+        "'zero3' 不能在设备之间切分 4 比特的权重：请设为 'zero2'（它切分所有训练的东西），或去掉 quantization"
+    ),
+    "fault.quantization.offload": (
+        "'all' 会卸载权重，而 4 比特的权重不能卸载；请设为 'optimizer'，或去掉 quantization"
+    ),
     "fault.lora.no_target": "没有写任何模块；要适配全部线性层，请去掉它",
     "fault.evaluation.every": "data.eval_fraction = 0 时没有可评估的数据；请去掉它",
     "fault.evaluation.best": "最好的检查点是评估 loss 最低的那个，而 data.eval_fraction 为 0",
@@ -115,5 +129,8 @@ TEXTS: dict[str, str] = {
     "code.word.expected.a list of texts": "文本列表",
     "code.word.expected.a table of texts, like { prompt = 'question' }": (
         "文本表，例如 { prompt = 'question' }"
+    ),
+    "code.word.expected.a table of lists of texts, numbers, true and false, like { source = ['web', 'forum'] }": (
+        "由列表组成的表，列表中是文本、数值、true 或 false，例如 { source = ['web', 'forum'] }"
     ),
 }

@@ -11,10 +11,11 @@ TEXTS: dict[str, str] = {
         "它决定偏好对的顺序、哪些偏好对留作评估，以及 dropout。种子和其余配置都相同，结果就能复现。"
     ),
     "field.model": "要训练的模型：它同时也是参考模型。",
-    "field.model.source": "模型来自哪里：Hugging Face Hub、本地文件夹或 GGUF 文件，或者内置模型。",
+    "field.model.source": "模型来自哪里：Hugging Face Hub、魔搭（ModelScope）、本地文件夹或 GGUF 文件，或者内置模型。",
     "guide.model.source": (
-        "“hub”：Hugging Face Hub 上的仓库。“local”：本地文件夹或 .gguf 文件。“builtin”：随 dpo-tui 提供的"
-        "模型。"
+        "“hub”：Hugging Face Hub 上的仓库。“modelscope”：魔搭（modelscope.cn）上的仓库，先运行 pip install "
+        '"dpo-tui[modelscope]"；从那里只下载权重、配置和词表，从不下载代码。“local”：本地文件夹或 .gguf 文件。'
+        "“builtin”：随 dpo-tui 提供的模型。HF_HUB_OFFLINE=1 也会停用魔搭，除非设了 MODELSCOPE_OFFLINE=0。"
     ),
     "field.model.id": "仓库 id、文件夹、.gguf 文件，或内置模型的名称。",
     "guide.model.id": (
@@ -55,6 +56,13 @@ TEXTS: dict[str, str] = {
         '"all-linear" 适配除输出头以外的全部线性层。也可以写模块名称的列表，例如 ["q_proj", "v_proj"]：显'
         "存更省，容量也更小。"
     ),
+    "field.model.lora.quantization": (
+        "把冻结模型的线性层以 4 比特存放（QLoRA）：内存是 bfloat16 的四分之一；不设置则保持原样。"
+    ),
+    "guide.model.lora.quantization": (
+        '"nf4" 即 QLoRA：参考模型也以 4 比特计算，因此训练的是相对于量化模型的差别。需要一个额外的软件包：'
+        'pip install "dpo-tui[qlora]"。不能与 zero3 一起使用。'
+    ),
     "field.data": "偏好对，以及如何把它们变成 token。",
     "field.data.max_length": "一条 prompt 加一个回答最多多少 token。",
     "guide.data.max_length": (
@@ -70,14 +78,14 @@ TEXTS: dict[str, str] = {
     "guide.data.chat_template": "一个 Jinja 对话模板文件，用于自身不带模板的模型。",
     "field.data.sources": "偏好对从哪里读取；多个来源会合并。",
     "guide.data.sources": "每个读取偏好对的地方写一张表；重复这张表就能合并多个来源。",
-    "field.data.sources.source": "偏好对来自哪里：Hugging Face Hub、文件，或内置数据。",
+    "field.data.sources.source": "偏好对来自哪里：Hugging Face Hub、魔搭（ModelScope）、文件，或内置数据。",
     "guide.data.sources.source": (
-        "“hub”：Hub 上的数据集。“local”：JSONL、JSON、CSV 或 Parquet 文件，或由它们组成的文件夹。“builtin"
-        "”：内置数据。"
+        "“hub”：Hub 上的数据集。“modelscope”：魔搭上的数据集，读取其中的 Parquet、JSON 和 CSV 文件。“local”：JSONL、"
+        "JSON、CSV 或 Parquet 文件，或由它们组成的文件夹。“builtin”：内置数据。"
     ),
     "field.data.sources.path": "仓库 id、文件、文件夹，或内置数据集的名称。",
     "guide.data.sources.path": (
-        "数据所在之处：随 source 而定，是 Hub 上的 owner/name、本机的文件或文件夹，或内置数据集的名称。"
+        "数据所在之处：随 source 而定，是 Hub 或魔搭上的 owner/name、本机的文件或文件夹，或内置数据集的名称。"
     ),
     "field.data.sources.subset": "Hub 数据集的子集（configuration），用于有多个子集的数据集。",
     "guide.data.sources.subset": "Hub 上有些数据集分成多个子集：说明要哪一个。",
@@ -95,6 +103,11 @@ TEXTS: dict[str, str] = {
     "guide.data.sources.columns": (
         "列名不同时使用：左边是格式所用的名称，右边是数据中的列名。这时只读取写出的这些列。"
     ),
+    "field.data.sources.exclude": "要排除的行：数据中的列名 = 值的列表，该列为其中之一的行被排除。",
+    "guide.data.sources.exclude": (
+        "按某一列的值排除行，例如一个混合数据集中的某个来源。在做其他任何事之前排除：被排除的行即使格式不对也"
+        "不要紧。它们会被计数，也计入 limit；没有任何一行具有的值会有警告，因为多半是写错了。"
+    ),
     "field.data.sources.limit": "从第一行起最多读取这么多行。",
     "guide.data.sources.limit": "只从头读取这么多行：用于快速试跑。",
     "field.data.sources.weight": "一轮中每个偏好对被访问的次数：0.5 为其中一半，2 为每个两次。",
@@ -105,16 +118,22 @@ TEXTS: dict[str, str] = {
     "field.data.sources.min_margin": "丢弃 chosen 的分数没有比 rejected 高出这么多的行。",
     "guide.data.sources.min_margin": "数据带有分数时：去掉 chosen 几乎不比 rejected 好的偏好对。",
     "field.objective": "要最小化的目标。",
-    "field.objective.loss": "偏好损失：sigmoid 即 DPO，配合 label_smoothing 即 conservative DPO。",
+    "field.objective.loss": (
+        "偏好损失：sigmoid 即 DPO；ipo 和 hinge 到一定间隔为止，robust 校正标反的标签，sppo_hard、nca_pair 和 "
+        "kto_pair 分别评判每个回答。"
+    ),
     "guide.objective.loss": (
-        '"sigmoid" 是 DPO 论文中的损失。"ipo" 在一对回答拉开足够距离后便不再推动，"hinge" 也是。'
+        '"sigmoid" 是 DPO 论文中的损失，配合 label_smoothing 即 conservative DPO。"ipo" 在一对回答拉开足够距离后便'
+        '不再推动，"hinge" 也是。"robust" 扣除 label_smoothing 所占的标反的标签，因此要设它。"sppo_hard" '
+        '把 chosen 的奖励拉向 0.5，把 rejected 的拉向 -0.5。"nca_pair" 还会防止 chosen 的概率下降。"kto_pair" 以整步'
+        "所有偏好对中另一侧的平均值来衡量每个回答，因此每一步多一次前向计算。"
     ),
     "field.objective.beta": "拉回参考模型的强度：越高越贴近它。",
     "guide.objective.beta": (
         "模型被约束在参考模型附近的强度。较低的值（0.01）允许走得很远；较高的值（0.5）几乎不让它离开。"
     ),
-    "field.objective.label_smoothing": "假定标反的偏好对所占比例；只用于 sigmoid。",
-    "guide.objective.label_smoothing": '你估计有多大比例的偏好对标反了；只用于 "sigmoid"。',
+    "field.objective.label_smoothing": "假定标反的偏好对所占比例；只用于 sigmoid 和 robust。",
+    "guide.objective.label_smoothing": '你估计有多大比例的偏好对标反了；只用于 "sigmoid" 和 "robust"。',
     "field.optimizer": "在 fp32 权重上的 AdamW。",
     "field.optimizer.learning_rate": "峰值学习率：全量训练约 5e-7，LoRA 约 1e-5。",
     "guide.optimizer.learning_rate": (
@@ -245,7 +264,7 @@ TEXTS: dict[str, str] = {
     "guide.gates.max_loss": (
         '留出的偏好对上的 loss；用 "sigmoid" 时从 0.693 开始。超过上限时运行失败，并且不导出。'
     ),
-    "field.gates.max_dropped": "允许丢弃的行所占的最大比例；在加载模型之前检查。",
+    "field.gates.max_dropped": "允许丢弃的行所占的最大比例，exclude 排除的不算；在加载模型之前检查。",
     "guide.gates.max_dropped": "最多可以丢弃多大比例的行，在加载模型之前检查：这样坏数据不会白白占用机器。",
     "field.export": "运行结束时写出的 Hugging Face 模型。",
     "field.export.enabled": "训练结束时导出；`dpo-tui export` 随时可以导出。",
@@ -256,6 +275,8 @@ TEXTS: dict[str, str] = {
     "guide.export.checkpoint": '"latest" 为最新的；"best" 为评估 loss 最低的检查点。',
     "field.export.dtype": "导出权重的数据类型；不设置则与模型的 dtype 相同。",
     "guide.export.dtype": "不写这个键时，用 [model] 的 dtype。",
+    "field.export.layout": "只对不靠自带代码读入的模型（InternLM2）：用它自己的文件和权重名，或用 Llama 的。",
+    "guide.export.layout": "original 让提供原模型服务的工具照常使用结果；native 任何 transformers 都能直接读取。",
     "field.export.adapter": "只导出 LoRA 适配器，不合并进基础模型。",
     "guide.export.adapter": "只用于 [model.lora]：true 只写出适配器，false 把它合并进模型。",
     "field.export.verify": "在新进程中加载导出的模型，并与训练所得的 logits 比较。",

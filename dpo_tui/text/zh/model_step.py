@@ -3,6 +3,7 @@
 TEXTS: dict[str, str] = {
     "unit.model.id": "⏎ 选择",
     "choice.model.source.hub": "Hub",
+    "choice.model.source.modelscope": "魔搭",
     "choice.model.source.local": "本地",
     "choice.model.source.builtin": "内置",
     "model_step.reading": "正在读取模型…",

@@ -1,10 +1,12 @@
 """数据报告里的丢弃原因、截断，以及报告本身的词。"""
 
 TEXTS: dict[str, str] = {
+    "report.dropped.excluded": "被 exclude 排除",
     "report.dropped.empty_chosen": "chosen 回答为空",
     "report.dropped.empty_rejected": "rejected 回答为空",
     "report.dropped.equal": "chosen 与 rejected 相同",
     "report.dropped.no_prompt": "回答之前没有 prompt",
+    "report.dropped.histories_differ": "两边的对话历史不同",
     "report.dropped.prompts_differ": "有一个回答不是以 assistant 开头",
     "report.dropped.not_assistant": "最后一条消息不是 assistant 的",
     "report.dropped.template_refused": "对话模板拒绝了这段对话",

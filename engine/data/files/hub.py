@@ -3,13 +3,14 @@
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from engine.config.local import expanded
 from engine.config.schema import Source
+from engine.data.files.splits import no_subset, require_split
 from engine.data.files.text_files import NumberedRow
 from engine.exits import CannotWriteError, EngineError, HubError, UnusableError, UsageError
 from engine.models.hub import commit_of, require_commit
@@ -19,7 +20,6 @@ from engine.sanitize import one_line
 
 REPO = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 BATCH_ROWS = 256
-NAMES_SHOWN = 12
 STREAM_ATTEMPTS = 3
 """How often a part of a stream is asked for; `datasets` would go on for ten minutes, and say nothing."""
 
@@ -53,8 +53,8 @@ def _table(source: Source, repo: Repo) -> Any:
         builder = kept
     else:
         builder = _builder(source, repo)
-    _require_split(source, builder.config.data_files or builder.info.splits or ())
-    with _dataset_errors(source, repo):
+    require_split(source, builder.config.data_files or builder.info.splits or ())
+    with dataset_errors(source, repo):
         retried(builder.download_and_prepare)
         return builder.as_dataset(split=source.split)
 
@@ -66,8 +66,8 @@ def _streamed(source: Source, repo: Repo) -> Iterator[NumberedRow]:
     datasets.config.STREAMING_READ_MAX_RETRIES = STREAM_ATTEMPTS
     require_commit(repo)
     builder = _builder(source, repo)
-    _require_split(source, builder.config.data_files or ())
-    with _dataset_errors(source, repo):
+    require_split(source, builder.config.data_files or ())
+    with dataset_errors(source, repo):
         stream = builder.as_streaming_dataset(split=source.split)
         yield from enumerate(stream, 1)
 
@@ -94,7 +94,7 @@ def _builder(source: Source, repo: Repo) -> Any:
     """What `datasets` knows of this subset at this commit; no rows are fetched yet."""
     import datasets  # type: ignore[import-untyped, unused-ignore]
 
-    with _dataset_errors(source, repo):
+    with dataset_errors(source, repo):
         try:
             builder = retried(
                 lambda: datasets.load_dataset_builder(source.path, name=source.subset, revision=repo.revision)
@@ -103,7 +103,7 @@ def _builder(source: Source, repo: Repo) -> Any:
             names = datasets.get_dataset_config_names(source.path, revision=repo.revision)
             if source.subset in names or (source.subset is None and len(names) == 1):
                 raise
-            raise _no_subset(source, names) from None
+            raise no_subset(source, names) from None
     if builder.hash != repo.revision:  # it met a fault, and took what its cache holds of any other commit
         text = f"Cannot download {repo.title}: the hub did not send all that describes it. Try again."
         raise HubError("hub.broken", text, case="lacking", repo=repo.id)
@@ -130,34 +130,8 @@ def _kept(source: Source, repo: Repo) -> Any:
     return Cache(dataset_name=name, config_name=subset, version=version, hash=commit, repo_id=source.path)
 
 
-def _require_split(source: Source, splits: Iterable[str]) -> None:
-    known = [*map(str, splits), "all"]
-    asked = [part.partition("[")[0].strip() for part in source.split.split("+")]
-    if missing := [name for name in asked if name not in known]:
-        only = _names(known[:-1])
-        text = (
-            f'The dataset {source.path} has no split "{missing[0]}", only {only}. Set split to one of them.'
-        )
-        raise UnusableError(
-            "data.no_split", one_line(text), path=source.path, split=missing[0], splits=known[:-1]
-        )
-
-
-def _no_subset(source: Source, names: Sequence[str]) -> UnusableError:
-    fault = f'has no subset "{source.subset}", only' if source.subset else "has several subsets:"
-    text = f'The dataset {source.path} {fault} {_names(names)}. Choose one in [[data.sources]]: subset = "{names[0]}".'
-    return UnusableError(
-        "data.no_subset", one_line(text), path=source.path, subset=source.subset, names=list(names)
-    )
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return ", ".join(names[:NAMES_SHOWN]) + more
-
-
 @contextmanager
-def _dataset_errors(source: Source, repo: Repo) -> Iterator[None]:
+def dataset_errors(source: Source, repo: Repo) -> Iterator[None]:
     """Turns whatever `datasets` raises inside into an EngineError: its causes are without number, and all about
     this dataset.
     """

@@ -1,4 +1,4 @@
-"""Where rows come from: files, folders of files, saved datasets, the hub, and the built-in pairs."""
+"""Where rows come from: files, folders of files, saved datasets, the hubs, and the built-in pairs."""
 
 import hashlib
 import os
@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.config.local import expanded
-from engine.config.schema import Source
+from engine.config.schema import HUBS, Source
 from engine.data.files.hub import open_hub
 from engine.data.files.json_files import holds_array, json_array, json_lines
+from engine.data.files.modelscope import open_modelscope
+from engine.data.files.splits import METADATA
 from engine.data.files.table_files import arrow_rows, parquet_count, parquet_rows, saved_dataset_files
 from engine.data.files.text_files import NumberedRow, csv_rows, unusable
 from engine.exits import UnusableError, UsageError
@@ -30,7 +32,6 @@ PACKED = (".jsonl", ".ndjson", ".json", ".csv")
 """Formats that may be gzipped; the others are packed within."""
 
 BUILTIN = {"quickstart": Path("quickstart", "pairs.jsonl")}
-METADATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
 SPLITS = re.compile(r"(train|test|validation|valid|val|dev|eval)(?![A-Za-z])", re.IGNORECASE)
 
 
@@ -62,10 +63,16 @@ class Opened:
 
 
 def open_source(source: Source) -> Opened:
-    """Open a source; reading is lazy. Raises `UnusableError`, `HubError` or `UsageError`, also while reading."""
+    """Open a source; reading is lazy. Raises `UnusableError`, `HubError` or `UsageError`, also while reading.
+
+    Without ModelScope's package its datasets raise `EnvironmentUnfitError`.
+    """
     if source.source == "hub":
         count, numbered = open_hub(source)
         return _limited(source, (Row(source.path, n, False, fields) for n, fields in numbered), count, 0)
+    if source.source == "modelscope":
+        count, rows, number = open_modelscope(source, file_rows)
+        return _limited(source, rows, count, number)
     files = source_files(source)
     counts = [parquet_count(file) if file.suffix == ".parquet" else None for file in files]
     known = [count for count in counts if count is not None]
@@ -85,8 +92,8 @@ def _limited(source: Source, rows: Iterator[Row], total: int | None, files: int)
     return Opened(islice(rows, source.limit), expected, files)
 
 
-def file_rows(path: Path) -> Iterator[Row]:
-    """The rows of one file, by its name's ending."""
+def file_rows(path: Path, place: str | None = None) -> Iterator[Row]:
+    """The rows of one file, by its name's ending. `place` is what the file is called, where that is not its path."""
     ending = _ending(path)
     if ending not in READERS:
         known = ", ".join(READERS)
@@ -96,7 +103,7 @@ def file_rows(path: Path) -> Iterator[Row]:
     array = ending != ".csv" and ending in PACKED and holds_array(path)
     reader = json_array if array else READERS[ending]
     by_line = ending in PACKED and not array
-    return (Row(str(path), number, by_line, fields) for number, fields in reader(path))
+    return (Row(place or str(path), number, by_line, fields) for number, fields in reader(path))
 
 
 def _ending(path: Path) -> str:
@@ -171,9 +178,9 @@ def fingerprint(source: Source) -> list[list[str | int]]:
     """What tells whether the files of a source changed: names, sizes and times; the content of built-in ones.
 
     The time of the last change of the inode is among them: unlike that of the content, no program can set it back.
-    A hub dataset has none: its id, split and revision are in the config.
+    A dataset of a hub has none: its id, split and revision are in the config.
     """
-    if source.source == "hub":
+    if source.source in HUBS:
         return []
     if source.source == "builtin":
         return [["sha256", hashlib.sha256(_builtin(source.path).read_bytes()).hexdigest()]]

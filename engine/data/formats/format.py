@@ -89,6 +89,8 @@ class Format:
     """What it must hold, and other layouts may pass over: a label, a rank; no part of a conversation."""
     repeats: frozenset[str] = frozenset()
     """Columns that only say again what `columns` say."""
+    useless: frozenset[str] = frozenset()
+    """Columns that rows of it may have for a training of another kind: left unread, and told."""
     looks: Callable[[Fields], bool] | None = None
     """Tells layouts apart that have the same columns; asked only of rows whose columns fit."""
     aliases: tuple[str, ...] = ()
@@ -128,6 +130,11 @@ class Format:
             return []
         read = {column_of(key, fields) for key in (*self.columns, *self.optional)}
         return [name for name in filled if name not in read]
+
+    def of_no_use(self, rows: Iterable[Fields]) -> list[str]:
+        """The columns that are for a training of another kind and filled in any of the rows."""
+        found = {name for fields in rows for name in self.useless if not empty(fields.get(name))}
+        return sorted(found)
 
     def row_problem(self, fields: Fields) -> str | None:
         """What keeps one row, as it was read, from being in this layout; None when nothing does."""

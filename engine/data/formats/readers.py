@@ -6,13 +6,17 @@ from typing import Any
 from engine.data.formats.format import Fields, pick
 from engine.data.formats.tools import template_kwargs, tools
 from engine.data.formats.turns import asked, conversation, reply, user
-from engine.data.rows.messages import ChatPreference, Message, Preference, common_beginning
+from engine.data.rows.messages import ChatPreference, Message, NoPair, Preference, common_beginning
+from engine.data.rows.parting import first_difference
 from engine.data.rows.shapes import OBJECT, TEXT, TOOLS, Shape, empty
 
 TOLD = "system|system_prompt"
 SYSTEM: dict[str, Shape] = {TOLD: TEXT}
 CHAT: dict[str, Shape] = {**SYSTEM, "tools": TOOLS, "chat_template_kwargs": OBJECT}
 """Columns that most layouts of chats may have besides."""
+
+ASKING = frozenset({"user", "system"})
+"""Whose turns are the history of an answer; those of tools and of the assistant may be a part of it."""
 
 
 def has_system(row: Fields) -> bool:
@@ -94,8 +98,14 @@ def two_conversations(chosen: str, rejected: str) -> Callable[[Fields], Preferen
 
 
 def divided(row: Fields, chosen: Sequence[Message], rejected: Sequence[Message]) -> ChatPreference:
-    """Two whole conversations, divided where they part."""
+    """Two whole conversations, divided where they part.
+
+    Raises `NoPair` when they part before the last question: the two answers are to different histories, and what
+    one of them teaches about the other nobody can tell.
+    """
     shared = common_beginning(chosen, rejected)
+    if any(turn["role"] in ASKING for side in (chosen, rejected) for turn in side[shared:-1]):
+        raise NoPair("histories_differ", first_difference(chosen, rejected))
     return chat(row, chosen[:shared], chosen[shared:], rejected[shared:])
 
 

@@ -19,7 +19,8 @@ from engine.data.formats.samples import (
 )
 from engine.data.formats.transcripts import is_transcript, turns
 from engine.data.formats.turns import speaker
-from engine.data.rows.messages import Preference, TextPreference, split_texts
+from engine.data.rows.messages import NoPair, Preference, TextPreference, split_texts
+from engine.data.rows.parting import differing
 from engine.data.rows.shapes import CONVERSATION, MESSAGES, REPLY, TEXT, empty
 
 
@@ -35,7 +36,11 @@ def _plain_text(row: Fields) -> bool:
 
 def _two_wholes(row: Fields) -> bool:
     """Whether both texts begin with the same prompt, and no other column may be the question to them."""
-    return _plain_text(row) and question(row) is None and not empty(_implicit(row).prompt)
+    return (
+        _plain_text(row)
+        and question(row) is None
+        and not empty(split_texts(row["chosen"], row["rejected"]).prompt)
+    )
 
 
 def dialogue(row: Fields) -> bool:
@@ -48,7 +53,14 @@ def _explicit(row: Fields) -> Preference:
 
 
 def _implicit(row: Fields) -> TextPreference:
-    return split_texts(row["chosen"], row["rejected"])
+    found = split_texts(row["chosen"], row["rejected"])
+    if (
+        not found.prompt
+        and not any(map(empty, (found.chosen, found.rejected)))
+        and found.chosen != found.rejected
+    ):
+        raise NoPair("histories_differ", differing(found.chosen, found.rejected))
+    return found
 
 
 def _turns(row: Fields) -> Preference:
@@ -109,6 +121,7 @@ FORMATS = (
         seen_in="TRL, XTuner (its POLAR rows too: the reference is for reward models), trl-lib data sets",
         columns={"prompt": MESSAGES, "chosen": REPLY, "rejected": REPLY},
         optional=CHAT,
+        useless=frozenset({"reference", "wrapper"}),
         aliases=("xtuner", "polar", "trl-tools"),
         read=prompt_and_replies("prompt", "chosen", "rejected"),
         sample=TRL_CHAT,

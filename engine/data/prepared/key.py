@@ -9,13 +9,13 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-from engine.config.schema import Config
+from engine.config.schema import HUBS, Config
 from engine.data.encoding.encoder import Encoder, tokenizer_fingerprint
 from engine.data.files.sources import fingerprint
 from engine.exits import UnusableError
 from engine.sanitize import one_line
 
-VERSION = 2
+VERSION = 3
 """Of what preparing does: a set of another version is made again."""
 
 LIBRARIES = ("transformers", "tokenizers", "jinja2", "datasets", "pyarrow")
@@ -55,7 +55,7 @@ def prepared_key(config: Config, encoder: Encoder, template: str | None) -> Key:
     }
     own = _digest(parts)
     fixed = all(
-        source.source != "hub" or COMMIT.fullmatch(source.revision or "") for source in config.data.sources
+        source.source not in HUBS or COMMIT.fullmatch(source.revision or "") for source in config.data.sources
     )
     dated = encoder.renderer.exists and "strftime_now" in encoder.renderer.source
     today = datetime.now().astimezone().date().isoformat() if dated else ""

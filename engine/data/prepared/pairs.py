@@ -230,7 +230,7 @@ class PairStore:
         return batch.pair(at)
 
     def origin(self, index: int) -> tuple[int, int]:
-        """Where the pair was read: index of the source in the config, and the row's number in it."""
+        """Where the pair was read: index of the source in the config, and of its candidates which, from 1."""
         batch, at = self._locate(index)
         source, row = batch.origin
         return int(source[at]), int(row[at])

@@ -48,9 +48,19 @@ class Report:
         return sum(tally.count for tally in self.dropped.values())
 
     @property
+    def excluded_count(self) -> int:
+        return sum(value.rows for source in self.sources for value in source.excluded)
+
+    @property
+    def lost_count(self) -> int:
+        """Rows dropped though nobody asked for it: all but those of `exclude`."""
+        return self.dropped_count - self.excluded_count
+
+    @property
     def candidates(self) -> int:
-        """Pairs there might have been: the rows, but where rows are joined what they were joined into."""
-        return self.kept + self.dropped_count
+        """Pairs there might have been: the rows less those of `exclude`, but where rows are joined what they were
+        joined into."""
+        return self.kept + self.lost_count
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON, with the warnings; `from_json` reads them back."""

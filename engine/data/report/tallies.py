@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DROPPED: Mapping[str, str] = {
+    "excluded": "left out by exclude",
     "empty_chosen": "the chosen completion is empty",
     "empty_rejected": "the rejected completion is empty",
     "equal": "chosen and rejected are the same",
     "no_prompt": "no prompt comes before the completions",
+    "histories_differ": "the two histories differ",
     "prompts_differ": "a completion does not begin with the assistant",
     "not_assistant": "the last message is not the assistant's",
     "template_refused": "the chat template refuses the conversation",
@@ -52,10 +54,27 @@ class Tally:
 
 
 @dataclass(slots=True)
+class Excluded:
+    """A value of `exclude` as the config has it, and the rows left out by it.
+
+    near: where there are none, the value of the column that may have been meant.
+    """
+
+    column: str
+    value: str
+    rows: int = 0
+    near: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.column} = {self.value}"
+
+
+@dataclass(slots=True)
 class SourceReport:
     """One source: its format, and whether that was detected or given by name.
 
-    joined: how many candidates its rows were brought together into, by formats that do so.
+    joined: how many candidates its rows were brought together into, by formats that do so. excluded: what it leaves
+    out. unread: columns of its rows that are for another training than this.
     """
 
     path: str
@@ -65,6 +84,8 @@ class SourceReport:
     rows: int = 0
     kept: int = 0
     joined: int | None = None
+    excluded: list[Excluded] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,30 @@
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from engine.data.report.tallies import CUT, DROPPED, PERCENTILES, Notice, Tally
+from engine.data.report.tallies import (
+    CUT,
+    DROPPED,
+    PERCENTILES,
+    Excluded,
+    Notice,
+    SourceReport,
+    Tally,
+)
 from engine.sanitize import one_line
 
 if TYPE_CHECKING:
     from engine.data.report.report import Report
 
 WIDTH = 110
+LINES = 40
 SHOWN_SOURCES = 4
 SHOWN_REASONS = 6
 SHOWN_PLACES = 5
+SHOWN_VALUES = 5
 PLACE = re.compile(r"(.*)(:| row )(\d+)")
 MANY = 0.10
 """Share of the pairs above which cutting, dropping or repeating deserves a warning."""
@@ -22,9 +33,10 @@ MANY = 0.10
 
 def render(report: "Report") -> str:
     """See `Report.render`."""
-    blocks = [_sources(report), _counts(report), _lengths(report), _warnings(report)]
+    blocks = [_sources(report), _counts(report), _lengths(report)]
     lines = [line for block in blocks for line in (*block, "") if block]
-    return "\n".join(line[:WIDTH].rstrip() for line in lines[:-1])
+    lines += [*_warnings(report, LINES - len(lines)), ""]
+    return "\n".join(line[:WIDTH].rstrip() for line in lines).rstrip()
 
 
 def _sources(report: "Report") -> list[str]:
@@ -50,6 +62,7 @@ def _counts(report: "Report") -> list[str]:
     if report.dropped:
         lines.append(f"{report.dropped_count:>{width},}  rows dropped")
         lines.extend(_tallies(report.dropped, DROPPED, alone))
+    lines.extend(_left_out(report))
     if report.cut:
         lines.append(
             f"limits: {report.max_prompt_length:,} tokens a prompt, {report.max_length:,} with a completion"
@@ -60,6 +73,15 @@ def _counts(report: "Report") -> list[str]:
             f"repeated: {report.duplicates.count:,} pairs, kept ({_places(report.duplicates, alone)})"
         )
     return lines
+
+
+def _left_out(report: "Report") -> list[str]:
+    """A line with every value of `exclude`, and the rows that have it in all sources together."""
+    counts = Counter[str]()
+    for value in (value for source in report.sources for value in source.excluded):
+        counts[one_line(str(value))] += value.rows
+    told = ", ".join(f"{rows:,} with {value}" for value, rows in counts.items())
+    return [f"left out: {told}"] if told else []
 
 
 def _tallies(tallies: Mapping[str, Tally], names: Mapping[str, str], alone: bool) -> list[str]:
@@ -110,21 +132,31 @@ def _lengths(report: "Report") -> list[str]:
     return lines
 
 
-def _warnings(report: "Report") -> list[str]:
-    texts = [f"warning: {notice.text}" for notice in report.warnings()]
-    return [line for text in texts for line in textwrap.wrap(text, WIDTH, subsequent_indent=" " * 9)]
+def _warnings(report: "Report", room: int) -> list[str]:
+    """As many warnings as go into `room` lines, and the number of the others."""
+    lines: list[str] = []
+    warnings = report.warnings()
+    for shown, notice in enumerate(warnings):
+        wrapped = textwrap.wrap(f"warning: {notice.text}", WIDTH, subsequent_indent=" " * 9)
+        rest = len(warnings) - shown
+        if len(lines) + len(wrapped) > room - (rest > 1):
+            return [*lines, f"and {rest:,} more warnings, which --json tells"]
+        lines += wrapped
+    return lines
 
 
 def notices(report: "Report") -> list[Notice]:
     """See `Report.warnings`."""
-    return [notice for group in (_losses(report), _oddities(report), _templates(report)) for notice in group]
+    return [
+        notice
+        for group in (_losses(report), _oddities(report), _templates(report), _of_sources(report))
+        for notice in group
+    ]
 
 
 def _losses(report: "Report") -> Iterator[Notice]:
-    if report.dropped_count > MANY * max(1, report.candidates):
-        yield _notice(
-            "data.many_dropped", "of the rows are dropped.", report.dropped_count, report.candidates
-        )
+    if report.lost_count > MANY * max(1, report.candidates):
+        yield _notice("data.many_dropped", "of the rows are dropped.", report.lost_count, report.candidates)
     prompts = report.cut.get("prompt", Tally()).count
     if prompts > MANY * max(1, report.kept):
         text = "of the prompts are cut; raise data.max_prompt_length if memory allows."
@@ -150,6 +182,32 @@ def _oddities(report: "Report") -> Iterator[Notice]:
     if report.eval_wanted and report.kept and not report.eval:
         text = "nothing is held out for evaluation: too few pairs, or all with the same prompt."
         yield Notice("data.no_eval", text, {"pairs": report.kept})
+
+
+def _of_sources(report: "Report") -> Iterator[Notice]:
+    for source in report.sources:
+        unmatched = [value for value in source.excluded if not value.rows]
+        if unmatched:
+            yield _unmatched(source, unmatched)
+        if source.unread:
+            columns = " and ".join(f"`{name}`" for name in source.unread)
+            text = (
+                f"{source.path}: {columns} of its rows are for POLAR reward models, and not read: what is "
+                "trained is chosen against rejected."
+            )
+            yield Notice(
+                "data.for_reward_model", one_line(text), {"path": source.path, "columns": source.unread}
+            )
+
+
+def _unmatched(source: SourceReport, values: list[Excluded]) -> Notice:
+    near = next((value.near for value in values if value.near), "")
+    shown = ", ".join(map(str, values[:SHOWN_VALUES]))
+    more = f" and {len(values) - SHOWN_VALUES} more" if len(values) > SHOWN_VALUES else ""
+    hint = f" Did you mean {near}?" if near else ""
+    text = f"{source.path}: none of the {source.rows:,} rows read has {shown}{more}, which `exclude` names.{hint}"
+    params = {"path": source.path, "rows": source.rows, "values": [*map(str, values)], "near": near}
+    return Notice("data.exclude_unmatched", one_line(text), params | ({"case": "near"} if near else {}))
 
 
 def _templates(report: "Report") -> Iterator[Notice]:

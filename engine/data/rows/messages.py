@@ -15,11 +15,15 @@ class RowError(ValueError):
 
 
 class NoPair(Exception):
-    """A row that is understood, and holds no pair to train on: `reason` is one of `tallies.DROPPED`."""
+    """A row that is understood, and holds no pair to train on: `reason` is one of `tallies.DROPPED`.
 
-    def __init__(self, reason: str) -> None:
+    detail: what of this row makes it so, short enough to stand beside the reason.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.detail = detail
 
 
 class Message(TypedDict):

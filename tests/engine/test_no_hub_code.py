@@ -1,0 +1,22 @@
+"""No library of the engine's fetches code from a hub on its own account."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FAKE = "def get_kernel(*names, **settings):\n    raise SystemExit(f'fetched {names}')\n"
+
+
+@pytest.mark.parametrize("module", ["engine.__main__", "engine.export.reading"])
+def test_importing_adapters_fetches_no_code(module: str, tmp_path: Path) -> None:
+    """With a package `kernels` that would, and a processor that bitsandbytes would fetch for."""
+    (tmp_path / "kernels.py").write_text(FAKE)
+    code = f"import {module}, peft, bitsandbytes, sys; assert sys.modules['kernels'] is None"
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
