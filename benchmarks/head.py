@@ -16,7 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from benchmarks.contestants import gemm_rate
+from benchmarks.machine import gemm_rate
 from benchmarks.timing import best_of
 from engine.kernels.compiled import CompiledFold
 from engine.kernels.fold import EAGER

@@ -61,10 +61,38 @@ CASES = {
     "LoRA, large packs, checkpointing": Case(
         {**LONG, "model.lora.rank": 16, "train.gradient_checkpointing": True}
     ),
+    "QLoRA, not compiled": Case(
+        {"model.lora.rank": 16, "model.lora.quantization": "nf4", "train.compile": "off"}
+    ),
+    "QLoRA, fp32, small packs, not compiled": Case(
+        {
+            "model.lora.rank": 16,
+            "model.lora.quantization": "nf4",
+            "model.dtype": "float32",
+            "train.tokens_per_pack": 2048,
+            "train.compile": "off",
+        }
+    ),
     "LoRA, fp32": Case({"model.lora.rank": 16, "model.dtype": "float32"}),
+    "wide and flat, fp32, not compiled": Case(
+        {"model.dtype": "float32", "train.compile": "off"}, Sizes(1024, 6, 16, 16, 4096)
+    ),
+    "narrow and deep, fp32, not compiled": Case(
+        {"model.dtype": "float32", "train.compile": "off"}, Sizes(384, 40, 6, 2, 1024)
+    ),
+    "wide and flat, LoRA, fp32, not compiled": Case(
+        {"model.lora.rank": 16, "model.dtype": "float32", "train.compile": "off"},
+        Sizes(1024, 6, 16, 16, 4096),
+    ),
+    "narrow and deep, LoRA, fp32": Case(
+        {"model.lora.rank": 16, "model.dtype": "float32"}, Sizes(384, 40, 6, 2, 1024)
+    ),
     "wide and flat": Case(sizes=Sizes(1024, 6, 16, 16, 4096)),
     "narrow and deep": Case(sizes=Sizes(384, 40, 6, 2, 1024)),
     "large vocabulary": Case(sizes=Sizes(512, 8, 8, 4, 1408, 262144)),
+    "wide and flat, pairs shared by two": Case(
+        {"launch.devices": 2, "launch.sequence_parallel": 2}, Sizes(1024, 6, 16, 16, 4096)
+    ),
     "small vocabulary, untied": Case(sizes=Sizes(768, 12, 12, 12, 2048, 49152, tied=False)),
 }
 
@@ -88,6 +116,9 @@ pairs_per_step = {pairs_per_step}
 tokens_per_pack = {tokens_per_pack}
 compile = "{compile}"
 gradient_checkpointing = {checkpointing}
+[launch]
+devices = {devices}
+sequence_parallel = {sequence_parallel}
 [export]
 enabled = false
 """
@@ -100,8 +131,8 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for number, name in enumerate(names):
-            print(name, file=sys.stderr, flush=True)
             rows.append({"case": name, **measured(CASES[name], Path(folder) / str(number), options.data)})
+            print(line(rows[-1]), file=sys.stderr, flush=True)  # the next one takes minutes
     print(table(rows))
     if options.json:
         print(json.dumps(rows))
@@ -152,15 +183,19 @@ def config_text(case: Case, folder: Path, data: Path) -> str:
     )
     lines = [f'{name} = "{value}"' for name, value in model.items()]
     lines.append(f'dtype = "{keys.get("model.dtype", "bfloat16")}"')
-    rank = keys.get("model.lora.rank")
+    lora = {name.rpartition(".")[2]: value for name, value in keys.items() if name.startswith("model.lora.")}
     return CONFIG.format(
         model="\n".join(lines),
-        lora=f"[model.lora]\nrank = {rank}" if rank else "",
+        lora="\n".join(["[model.lora]", *(f"{name} = {json.dumps(value)}" for name, value in lora.items())])
+        if lora
+        else "",
         data=data.resolve(),
         pairs_per_step=keys.get("train.pairs_per_step", 4),
         tokens_per_pack=keys.get("train.tokens_per_pack", 4096),
         compile=keys.get("train.compile", "on"),
         checkpointing=str(keys.get("train.gradient_checkpointing", False)).lower(),
+        devices=keys.get("launch.devices", 1),
+        sequence_parallel=keys.get("launch.sequence_parallel", 1),
     )
 
 
@@ -198,14 +233,16 @@ def error(row: Mapping[str, Any]) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = [f"{'':<42} {'expected':>9} {'taken':>7} {'off by':>7}  moment    largest"]
-    for row in rows:
-        of = row["expected"]
-        lines.append(
-            f"{row['case']:<42} {of['total'] / 2**30:>9.2f} {row['taken']:>7.2f} {error(row):>+7.1%}"
-            f"  {of['moment']:<9} {of['largest']}"
-        )
-    return "\n".join(lines)
+    head = f"{'':<42} {'expected':>9} {'taken':>7} {'off by':>7}  moment    largest"
+    return "\n".join([head, *map(line, rows)])
+
+
+def line(row: Mapping[str, Any]) -> str:
+    of = row["expected"]
+    return (
+        f"{row['case']:<42} {of['total'] / 2**30:>9.2f} {row['taken']:>7.2f} {error(row):>+7.1%}"
+        f"  {of['moment']:<9} {of['largest']}"
+    )
 
 
 if __name__ == "__main__":

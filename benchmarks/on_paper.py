@@ -3,22 +3,28 @@
     python -m benchmarks.on_paper [--card H100]
 
 A prediction, not a measurement. Full training in bf16 of three models on 1 to 512 cards, eight a machine, 4 pairs of
-1,500 tokens a card and step, packs of up to 16,384 tokens, with gradient checkpointing for 70B. The strategy is the
-one that `launch.strategy = "auto"` would take with 80 GB. `compute` is 6 operations a weight and token (8 with
+1,500 tokens a card and step, in packs of 16,384 tokens or what fits, with gradient checkpointing for 70B. The strategy
+is the one that `launch.strategy = "auto"` would take with 80 GB. `compute` is 6 operations a weight and token (8 with
 checkpointing) at `SHARE` of the peak; `talk` what the strategy moves at `LINK_SHARE` of the slowest link in the way.
 Talk that DeepSpeed overlaps with computing costs nothing: a step takes between the longer of the two and their sum,
 and tokens a second are told for the sum.
+
+The last table is XTuner's quick start by the templates of its name: memory alone, as `--dry-run` foretells it on a GPU,
+with every pair as long as the config lets it be.
 """
 
 import argparse
 import sys
 from dataclasses import dataclass, replace
 
+from engine.config.load import load_config
 from engine.config.schema import Config
+from engine.forecast import forecast
 from engine.launch.strategy import choose_strategy
 from engine.memory import Setup, estimate, gib
-from engine.remedy import Pairs
+from engine.remedy import Pairs, largest_pack
 from engine.shape import ModelShape, shape_of
+from engine.shipped import template_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,23 @@ MODELS = {
         "intermediate_size": 28_672, "vocab_size": 128_256, "tie_word_embeddings": False,
     },
 }  # fmt: skip
+QUICK_START = "internlm2-chat-1_8b-sft-orpo-dpo-mix-40k"
+TRAININGS = (
+    ("all weights", "", 80, ()),
+    ("all weights, gradient checkpointing", "", 80, ("train.gradient_checkpointing=true",)),
+    ("QLoRA, rank 64", "-qlora", 24, ("train.gradient_checkpointing=false",)),
+    ("QLoRA, rank 64, gradient checkpointing", "-qlora", 24, ()),
+    *(
+        ("all weights", "", 80, ("launch.devices=8", f"launch.strategy={strategy}"))
+        for strategy in ("ddp", "zero1", "zero2", "zero3")
+    ),
+)
+"""Of the quick start: in words, the template's ending, GB of a card's memory, and what is set besides."""
 CONFIG = {"model": {"id": "x/y"}, "data": {"sources": [{"path": "x/y"}]}}
 
 
 def main() -> int:
-    """Print the table, and the published case the memory model is checked against."""
+    """Print the table, the published case the memory model is checked against, and XTuner's quick start."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -74,6 +92,8 @@ def main() -> int:
             print(row(name, shape, count, card))
     print()
     print(published())
+    print()
+    print(quick_start())
     return 0
 
 
@@ -86,7 +106,7 @@ def row(name: str, shape: ModelShape, count: int, card: Card) -> str:
     )
     strategy = choose_strategy(config, setup, pairs, card.memory).strategy
     setup = replace(setup, strategy=strategy, compiled=strategy != "zero3")
-    memory = estimate(setup, pairs.work(MOST)).total
+    memory = estimate(setup, pairs.work(largest_pack(setup, pairs, card.memory, MOST))).total
     tokens = PAIRS * TOKENS
     compute = (8 if setup.checkpointing else 6) * shape.parameters * tokens / (card.operations * SHARE)
     talk = moved(strategy, shape.parameters, -(-tokens // MOST)) * (count - 1) / count / slowest(card, count)
@@ -134,6 +154,28 @@ def published() -> str:
         parts = estimate(replace(setup, strategy=strategy), Pairs(longest=1, step=1).work(1)).parts  # type: ignore[arg-type]
         ours = (parts["weights"] + parts["optimizer"] + parts["gradients"]) / 1e9
         lines.append(f"| {strategy} | {theirs} | {ours:.1f} |")
+    return "\n".join(lines)
+
+
+def quick_start() -> str:
+    """GiB on each card of XTuner's quick start, by our templates, whose model is the first of `MODELS`."""
+    shape = shape_of(MODELS["1.8B"])
+    assert shape is not None
+    lines = [
+        "| training | cards | strategy | tokens a pack | weights | optimizer, gradients | activations | all |",
+        "|---|---:|---|---:|---:|---:|---:|---:|",
+    ]
+    for words, ending, memory, changes in TRAININGS:
+        config = load_config(template_dir() / f"{QUICK_START}{ending}.toml", changes).config
+        told = forecast(config, shape, "cuda", memory * 10**9)
+        parts = told.estimate.parts
+        state = parts["optimizer"] + parts["gradients"]
+        sizes = (parts["weights"], state, parts["activations"], told.estimate.total)
+        lines.append(
+            f"| {words} | {config.launch.world} x {memory} GB | {told.chosen.strategy} | {told.tokens_per_pack:,} | "
+            + " | ".join(f"{gib(size):.1f}" for size in sizes)
+            + (" |" if told.fits else ": does not fit |")
+        )
     return "\n".join(lines)
 
 

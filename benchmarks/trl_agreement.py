@@ -18,7 +18,7 @@ from typing import Any
 
 from trl import DPOConfig
 
-from benchmarks.contestants import steps_of
+from benchmarks.contest import steps_of
 from benchmarks.trl_peer import SamePairs, dataset_of
 from engine import train
 from engine.config.load import load_config

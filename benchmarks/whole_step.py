@@ -1,15 +1,15 @@
-"""The whole training step against TRL and against the best plain loop, and what each part of the product is worth.
+"""The whole training step against TRL, LLaMA-Factory and the best plain loop, and what each part of it is worth.
 
     python benchmarks/whole_step.py --data pairs.json [--long-prompts] [--contestants trl,plain,dpo-tui] [--rounds 2]
 
 Every contestant trains the same pairs in the same order from the same weights at the same settings (the built-in model,
-bf16, 2 pairs a step), in a process of its own, the contestants taking turns `--rounds` times; of each the fastest round
-counts. Prints a table and, with --json, a line of JSON. The columns:
+--dtype, 2 pairs a step), in a process of its own, the contestants taking turns `--rounds` times; of each the fastest
+round counts. Prints a table and, with --json, a line of JSON. The columns:
 
     seconds   of all steps, without loading, compiling and the reference
     faster    than the first contestant, in this run
     before    seconds of loading, compiling and, where it is computed beforehand, the reference
-    GEMM      useful operations a second over those of this machine's best bf16 product in the same process. Useful are
+    GEMM      useful operations a second over those of this machine's best product in that type and process. Useful are
               6 x weights outside the embedding x unique tokens + 6 x hidden x vocabulary x scored rows; attention is
               not counted, so the share is a lower bound
     peak      GiB of resident memory
@@ -23,7 +23,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contestants import CONTESTANTS, steps_of
+from benchmarks.contest import steps_of
+from benchmarks.contestants import CONTESTANTS
 from benchmarks.long_prompts import write_long_prompts
 from engine.config.load import load_config
 from engine.data.prepare import prepare
@@ -84,6 +85,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--max-length", type=int, default=1024)
+    parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
     parser.add_argument("--limit", type=int, default=20, help="rows read")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -99,7 +101,7 @@ def prepared_run(folder: Path, options: argparse.Namespace) -> RunDir:
     run.config.write_text(
         CONFIG.format(
             data=data,
-            dtype=getattr(options, "dtype", "bfloat16"),
+            dtype=options.dtype,
             too_long=getattr(options, "too_long", "drop"),
             limit=options.limit,
             max_length=options.max_length,
