@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,13 @@ def scope_environment(address: str, place: Path, **more: str) -> dict[str, str]:
         "HF_ENDPOINT": "http://127.0.0.1:9",
         **more,
     }
+
+
+def fetched(server: ScopeServer) -> set[str]:
+    """The files it was asked for."""
+    return {line.split("/file/")[1].split("/", 1)[1] for line in server.lines("GET .*/file/")}
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The sha256 of every file."""
+    return {file.name: sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}

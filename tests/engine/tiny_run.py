@@ -90,3 +90,12 @@ def write_prepared(run: RunDir) -> None:
             chosen, rejected = (rng.integers(3, 259, length, dtype=np.int32) for _ in range(2))
             rejected[:4] = chosen[:4]
             writer.add(Pair(chosen, rejected, 4, 4))
+
+
+def fail_with(failure: BaseException) -> Any:
+    """A function that fails so, to be put in the place of another."""
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    return fail
