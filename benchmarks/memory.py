@@ -44,6 +44,7 @@ class Case:
     sizes: Sizes | None = None
 
 
+TWO: dict[str, Any] = {"launch.devices": 2, "train.tokens_per_pack": 2048}
 LONG = {"train.tokens_per_pack": 8192, "train.pairs_per_step": 12}
 CASES = {
     "bf16": Case(),
@@ -93,6 +94,11 @@ CASES = {
     "wide and flat, pairs shared by two": Case(
         {"launch.devices": 2, "launch.sequence_parallel": 2}, Sizes(1024, 6, 16, 16, 4096)
     ),
+    "two processes, ddp": Case(TWO | {"launch.strategy": "ddp"}),
+    "two processes, zero1": Case(TWO | {"launch.strategy": "zero1"}),
+    "two processes, zero2": Case(TWO | {"launch.strategy": "zero2"}),
+    "two processes, zero3": Case(TWO | {"launch.strategy": "zero3"}),
+    "two processes, zero3, fp32": Case(TWO | {"launch.strategy": "zero3", "model.dtype": "float32"}),
     "small vocabulary, untied": Case(sizes=Sizes(768, 12, 12, 12, 2048, 49152, tied=False)),
 }
 
@@ -118,6 +124,7 @@ compile = "{compile}"
 gradient_checkpointing = {checkpointing}
 [launch]
 devices = {devices}
+strategy = "{strategy}"
 sequence_parallel = {sequence_parallel}
 [export]
 enabled = false
@@ -194,6 +201,7 @@ def config_text(case: Case, folder: Path, data: Path) -> str:
         tokens_per_pack=keys.get("train.tokens_per_pack", 4096),
         compile=keys.get("train.compile", "on"),
         checkpointing=str(keys.get("train.gradient_checkpointing", False)).lower(),
+        strategy=keys.get("launch.strategy", "auto"),
         devices=keys.get("launch.devices", 1),
         sequence_parallel=keys.get("launch.sequence_parallel", 1),
     )
