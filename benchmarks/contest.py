@@ -28,6 +28,8 @@ class Measured:
     idle_gib: float = 0.0
     """Before a model is there."""
     weights: int = 0
+    state: int = 16
+    """Bytes of a weight with its gradient and its moments, as the contestant holds them."""
     gemm: float = 0.0
 
 

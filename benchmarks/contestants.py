@@ -89,7 +89,8 @@ def ours(parts: Parts, run: RunDir, config: Config, steps: int) -> Measured:
         return total
 
     policy.train()
-    return timed(Measured(before=time.perf_counter() - start, weights=weights.size), config, batches, step)
+    measured = Measured(before=time.perf_counter() - start, weights=weights.size, state=14 if lower else 16)
+    return timed(measured, config, batches, step)
 
 
 def _by_formula(weight: Tensor, hidden: Tensor, targets: Tensor) -> tuple[Tensor, RowStats]:
