@@ -26,7 +26,6 @@ from engine.config.schema import Config
 from engine.data.prepared.pairs import Pair
 from engine.kernels import update
 from engine.kernels.logprob import RowStats, eager_logprob
-from engine.memory import LOGITS_BUDGET
 from engine.models.load import load_model
 from engine.models.quiet import quiet_libraries
 from engine.models.weights import trained_tensors
@@ -45,8 +44,8 @@ class Parts:
     native: bool = True
     head: bool = True
     compiled: bool = True
-    budget: int = LOGITS_BUDGET
-    """Bytes of logits kept."""
+    budget: int | None = None
+    """Bytes of logits kept, where it is not the product's own."""
     checkpointed: bool = False
     rounding: int = 0
     """Seed of the thresholds by which weights are rounded: the product's is 0."""
@@ -74,7 +73,9 @@ def ours(parts: Parts, run: RunDir, config: Config, steps: int) -> Measured:
         reason = compile_policy(policy, batches[0][0])
         assert reason is None, reason
         weights.compiled = True
-    policy.use_budget(parts.budget)
+        weights.rehearse(as_they_come=parts.packs, summed=not parts.packs)
+    if parts.budget is not None:
+        policy.use_budget(parts.budget)
     reference = {id(batch): _reference(policy, batch, parts.packs) for batch in batches}
 
     def step(batch: list[Pair]) -> float:

@@ -50,11 +50,16 @@ def build(
     pairs = pairs_of(train_set, eval_set, config)
     config = with_pack_size(config, run, setup, pairs, processes)
     if compiling:
+        events.phase("compile", "start")
         with processes.first():
             compile_all(policy, events, longest_of(prepared))
     policy.team = team_of(config, policy, processes)
     strategy = placed.laid_out()
     trainer = Trainer(config, policy, strategy, processes, train_set, eval_set, events, control)
+    if compiling:
+        with processes.first():
+            strategy.rehearse(several_packs=trainer.packing().packs_per_step > 1)
+        events.phase("compile", "end")
     tell_of_packs(trainer)
     if setup is None:
         tell_of_unknown_memory(trainer, loaded)
@@ -161,10 +166,8 @@ def pays_to_compile(config: Config, policy: Policy, tokens: float) -> bool:
 
 def compile_all(policy: Policy, events: EventWriter, pair: Pair) -> None:
     """Compile the policy, or say why not; the run is the same either way, but for its speed."""
-    events.phase("compile", "start")
     if reason := compile_policy(policy, pair):
         events.warning("compile.fallback", f"nothing is compiled: {reason}", reason=reason)
-    events.phase("compile", "end")
 
 
 def require_fit(loaded: LoadedModel, prepared: Prepared) -> None:

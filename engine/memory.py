@@ -24,7 +24,8 @@ Moment: TypeAlias = Literal["loading", "turn", "backward", "update"]
 PARTS: tuple[Part, ...] = ("program", "weights", "optimizer", "gradients", "activations", "head")
 
 LOGITS_BUDGET = 1 << 30
-"""Bytes of logits that the head keeps between forward and backward; beyond, it computes them again."""
+"""Bytes of logits that the head keeps between forward and backward; beyond, and under gradient checkpointing, it
+computes them again."""
 TILE_BYTES = {"cpu": 16 << 20, "cuda": 256 << 20}
 """Logits worked on at a time: what fits a CPU's cache, or fills a GPU."""
 MOST_TOKENS: dict[Device, int] = {"cpu": 4096, "cuda": 16384}
@@ -284,4 +285,4 @@ def _head(setup: Setup, work: Work) -> int:
 
 def _keeps_logits(setup: Setup, work: Work) -> bool:
     logits = setup.itemsize * work.rows * setup.shape.vocabulary
-    return not setup.adapters and logits <= LOGITS_BUDGET
+    return not setup.adapters and not setup.checkpointing and logits <= LOGITS_BUDGET

@@ -168,6 +168,24 @@ class MasterWeights:
                 update_by_torch(trained, steps, **settings)
         self.drop_gradients()
 
+    @torch.no_grad()
+    def rehearse(self, *, as_they_come: bool, summed: bool) -> None:
+        """An update by gradients and a rate of zero, which changes no bit: where it is compiled, it is so from here on.
+
+        For gradients `as_they_come` from a pack, in the model's type, and for `summed` ones, in fp32.
+        """
+        if not self.compiled:
+            return
+        kinds = {(p.shape, p.dtype): (name, p.detach()) for name, p in self.parameters.items()}
+        for name, weight in kinds.values():
+            for dtype in {*[weight.dtype] * as_they_come, *[torch.float32] * summed}:
+                still = [torch.zeros_like(weight, dtype=torch.float32) for _ in range(2)]
+                grad = torch.zeros_like(weight, dtype=dtype)
+                trained = Trained(
+                    weight=weight, lower=self._lower.get(name), average=still[0], square=still[1], grad=grad
+                )
+                update(trained, step=1, rate=0.0, decay=0.0, scale=1.0)
+
     def _reached(self, decaying: bool) -> list[str]:
         """The weights that have gradients, with weight decay or without."""
         reached = [name for name in self.parameters if self.has_gradient(name)]

@@ -26,6 +26,7 @@ from engine.kernels.head import LogprobHead, default_fold, fuse_head, logit_shap
 from engine.kernels.logprob import HeadOptions, RowStats, fused_logprob
 from engine.kernels.tied import tie
 from engine.layout import PackLayout, Segment, lay_out
+from engine.memory import LOGITS_BUDGET
 from engine.models.adapters import adapter_disabled
 from engine.models.nf4 import is_nf4, numerics
 from engine.parallel.team import Team
@@ -89,9 +90,15 @@ class Policy(nn.Module):
         self.base.set_attn_implementation(self.own_attention if mode == "single" else attention.NAME)
 
     def use_fold(self, fold: Fold | None) -> None:
-        """Compute the head by `fold`, or by the best back end of the device that needs no compiling."""
+        """Compute the head by `fold`, or by the best back end of the device that needs no compiling.
+
+        A model that computes its activations again does so with its logits.
+        """
         fold = fold or default_fold(self.base.device)
-        self._use_options(HeadOptions(shape=logit_shape(self.base), fold=fold, tied=self._tied))
+        budget = 0 if self.base.is_gradient_checkpointing else LOGITS_BUDGET
+        self._use_options(
+            HeadOptions(shape=logit_shape(self.base), fold=fold, budget=budget, tied=self._tied)
+        )
 
     def _use_options(self, options: HeadOptions) -> None:
         self.options = options

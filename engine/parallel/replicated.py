@@ -52,6 +52,10 @@ class Replicated:
             self.weights.drop_gradients()
         return norm
 
+    def rehearse(self, *, several_packs: bool) -> None:
+        alone = self.processes.world == 1
+        self.weights.rehearse(as_they_come=alone, summed=several_packs or not alone)
+
     def recover(self) -> None:
         """Nothing of a pass is left behind here."""
 

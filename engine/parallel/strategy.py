@@ -37,6 +37,13 @@ class Strategy(Protocol):
         """
         ...
 
+    def rehearse(self, *, several_packs: bool) -> None:
+        """Run what an update runs and change nothing, so that all of it is compiled before the first step.
+
+        `several_packs`: a step may have more than one, whose gradients are summed.
+        """
+        ...
+
     def recover(self) -> None:
         """Leave things as they are between passes, after one without gradients that raised in all processes."""
         ...

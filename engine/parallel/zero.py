@@ -93,6 +93,9 @@ class Zero:
             return math.inf
         return float(self._engine.get_global_grad_norm())
 
+    def rehearse(self, *, several_packs: bool) -> None:
+        """DeepSpeed's update compiles nothing."""
+
     def recover(self) -> None:
         self._engine.empty_partition_cache()
 

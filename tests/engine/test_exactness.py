@@ -51,6 +51,7 @@ def test_pack_equals_each_sequence_alone(family: str, mode: Mode, checkpointing:
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     policy = Policy(model, mode)
+    assert (policy.options.budget == 0) == checkpointing
     logps = policy(policy.lay_out(PAIRS))
     dpo_loss(logps[0::2], logps[1::2]).backward()
 

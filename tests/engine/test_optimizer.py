@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.utils import counters
 from transformers import get_scheduler
 
 from engine.config.schema import Optimizer
@@ -59,6 +60,20 @@ def test_steps_below_a_bf16_ulp_still_add_up() -> None:
 def test_fp32_needs_no_copies() -> None:
     layer, weights = masters(torch.float32)
     assert weights.weight("weight").data_ptr() == layer.weight.data_ptr()
+
+
+def test_a_rehearsal_changes_no_bit_and_leaves_nothing_to_compile() -> None:
+    layer, weights = masters(torch.bfloat16)
+    weights.compiled = True
+    before = {name: weights.weight(name) for name, _ in layer.named_parameters()}
+    torch.compiler.reset()
+    weights.rehearse(as_they_come=True, summed=True)
+    assert all(torch.equal(weights.weight(name), weight) for name, weight in before.items())
+    assert weights.state() == {}
+    counters.clear()
+    take(layer, weights, seed=0)
+    assert counters["frames"]["total"] == 0
+    assert not any(torch.equal(weights.weight(name), weight) for name, weight in before.items())
 
 
 @pytest.mark.parametrize("compiled", [False, True])

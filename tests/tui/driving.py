@@ -13,6 +13,8 @@ SIZES = [(80, 24), (120, 40), (200, 60)]
 """The terminals that every screen is drawn on: the smallest that is common, a usual one, a large one."""
 
 MOST_FOOTER_KEYS = 7
+LONGEST_PAUSE = 0.25
+"""Seconds between two looks at what takes long: a look draws the screen, and the engine wants the processor too."""
 FOOTER_SECONDS = 10.0
 """How long a frame waits for its footer; what then lacks of it is a test's to say."""
 
@@ -25,10 +27,11 @@ def frame(app: App[Any]) -> str:
 
 async def wait_for(pilot: Pilot[Any], condition: Callable[[], object], seconds: float = 120.0) -> None:
     """Let the app work until the condition holds; fails the test when it does not in time."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.02
     while not condition():
         assert time.monotonic() < deadline, f"not so within {seconds} s:\n{frame(pilot.app)}"
-        await pilot.pause(0.02)
+        await pilot.pause(pause)
+        pause = min(LONGEST_PAUSE, 1.2 * pause)
     await pilot.pause()
     patience = time.monotonic() + FOOTER_SECONDS
     while not _footer_is_drawn(pilot.app) and time.monotonic() < patience:

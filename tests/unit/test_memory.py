@@ -120,6 +120,12 @@ def test_the_head_is_flat_in_the_vocabulary_beyond_its_budget() -> None:
     assert LOGITS_BUDGET < 2 * 16384 * 131_072
 
 
+def test_checkpointing_computes_logits_again_as_well() -> None:
+    assert estimate(FULL, WORK).parts["head"] > 2 * TILE_BYTES["cuda"]
+    checkpointed = estimate(replace(FULL, checkpointing=True), WORK)
+    assert checkpointed.parts["head"] <= 2 * TILE_BYTES["cuda"]
+
+
 def test_checkpointing_keeps_a_layer_s_input_alone() -> None:
     kept = estimate(replace(LORA, checkpointing=True), WORK).parts["activations"]
     assert kept < 0.1 * estimate(LORA, WORK).parts["activations"]
