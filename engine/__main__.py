@@ -1,13 +1,12 @@
 """`python -m engine VERB`: the processes of a run, and the engine's own commands. Needs no torch by itself."""
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import engine.no_hub_code  # noqa: F401  (before what it concerns)
+import engine.before_libraries  # noqa: F401  (before them)
 from engine.arguments import Parser
 from engine.exits import EngineError, Exit, UsageError
 from engine.launch.slurm.task import in_step, run_task
@@ -20,7 +19,6 @@ from engine.telling import tell, tell_in_lines
 def main(argv: Sequence[str] | None = None) -> Exit:
     """Carry out one command; whatever stops it ends as one line on stderr and its exit code."""
     verb, rest = _parse(sys.argv[1:] if argv is None else list(argv))
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it remarks on being imported, as peft does
     try:
         _require_working_directory()
         code = _carry_out(verb, rest)

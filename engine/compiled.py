@@ -6,13 +6,10 @@ eager code does, so that passes with and without gradients, with and without ada
 reference can be filled by the numerics that train.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 from torch import Tensor
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -44,7 +41,7 @@ def compile_policy(policy: Policy, pair: Pair) -> str | None:
     """
     if policy.mode == "single":
         return "the model does not run packs"
-    keep_results()
+    set_compiler()
     if problem := compiler_problem():
         return f"there is no working compiler ({problem})"
     expected = _token_logps(policy, pair)
@@ -64,10 +61,8 @@ def compile_policy(policy: Policy, pair: Pair) -> str | None:
     return None
 
 
-def keep_results() -> None:
-    """Keep what is compiled for the next run on this machine, and compile in this process: no helpers to outlive it."""
-    folder = Path(platformdirs.user_cache_dir("dpo-tui")) / "inductor"
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+def set_compiler() -> None:
+    """Have torch compile in this process: no helpers to outlive it. Where results are kept it was told before."""
     torch._inductor.config.compile_threads = 1
     # What the backward pass can form anew out of its neighbours it does: a third less is kept from the forward pass.
     torch._functorch.config.ban_recompute_materialized_backward = False

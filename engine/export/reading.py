@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import engine.no_hub_code  # noqa: F401  (before what it concerns)  # isort: skip
+import engine.before_libraries  # noqa: F401  (before them)  # isort: skip
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn

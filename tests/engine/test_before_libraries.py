@@ -1,4 +1,4 @@
-"""No library of the engine's fetches code from a hub on its own account."""
+"""No library of the engine's fetches code from a hub on its own account, or keeps what it compiles where it is lost."""
 
 import os
 import subprocess
@@ -21,3 +21,17 @@ def test_importing_adapters_fetches_no_code(module: str, tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     assert "kernels" not in done.stderr, "a library advises to install what is kept out"
+
+
+@pytest.mark.parametrize("asked", [None, "elsewhere"])
+def test_compiled_code_is_kept_with_the_other_caches(asked: str | None, tmp_path: Path) -> None:
+    code = (
+        "import engine.__main__, torch._dynamo, torch._inductor.runtime.cache_dir_utils as place;"
+        "print(place.cache_dir())"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("TORCHINDUCTOR_CACHE_DIR", None)
+    if asked:
+        environment["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path / asked)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == str(tmp_path / (asked or "dpo-tui/inductor")), done.stderr
