@@ -13,7 +13,7 @@ backward pass finds, with G = 2 N H V the operations of one product:
 * recomputed: where they do not fit the budget, once more, some of the vocabulary at a time. 4 G, and N numbers kept
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -62,6 +62,8 @@ def fused_logprob(
     With `options.stats` also the entropy of each row and whether its target is the likeliest token.
     """
     function = _Frozen if _is_frozen(weight, bias) else _Trained
+    if not torch.is_grad_enabled():
+        options = replace(options, budget=0)  # nobody will come back for them
     logp, entropy, top = function.apply(hidden, weight, bias, targets, options)  # type: ignore[no-untyped-call]
     return logp, RowStats(entropy, top)
 
@@ -193,11 +195,16 @@ def _recomputed(
     into = torch.zeros_like(hidden, dtype=wide(hidden.dtype)) if needs[0] else None
     of_weight = torch.empty_like(weight) if needs[1] else None
     of_bias = torch.empty_like(bias) if needs[2] and bias is not None else None
-    for part in _columns_of(hidden, weight):
-        logits = project(hidden, weight[part], None if bias is None else bias[part])
+    parts = _columns_of(hidden, weight)
+    tile = hidden.new_empty(len(hidden) * max((part.stop - part.start for part in parts), default=0))
+    product = torch.empty_like(hidden) if needs[0] else None
+    for part in parts:
+        rows = weight[part]
+        logits = tile[: len(hidden) * len(rows)].view(len(hidden), len(rows))
+        project(hidden, rows, None if bias is None else bias[part], out=logits)
         options.fold.slope_(logits, lse, targets - part.start, upstream, options.shape)
-        if into is not None:
-            into += logits @ weight[part]
+        if into is not None and product is not None:
+            into += torch.mm(logits, rows, out=product)
         if of_weight is not None:
             torch.mm(logits.t(), hidden, out=of_weight[part])
         if of_bias is not None and bias is not None:
