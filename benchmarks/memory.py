@@ -51,6 +51,7 @@ CASES = {
     "bf16, not compiled": Case({"train.compile": "off"}),
     "bf16, small packs": Case({"train.tokens_per_pack": 2048}),
     "bf16, large packs": Case(LONG),
+    "bf16, checkpointing": Case({"train.gradient_checkpointing": True}),
     "bf16, large packs, checkpointing": Case({**LONG, "train.gradient_checkpointing": True}),
     "bf16, large, checkpointing, not compiled": Case(
         {**LONG, "train.gradient_checkpointing": True, "train.compile": "off"}
