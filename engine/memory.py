@@ -188,7 +188,8 @@ def _at(
 ) -> Estimate:
     program = PROGRAM[setup.device] + (COMPILER[setup.device] if setup.compiled else 0)
     if setup.device == "cpu" and work is not None:
-        activations += gaps(setup.shape, work.tokens, setup.itemsize, setup.adapters, setup.compiled)
+        way = (setup.itemsize, setup.adapters, setup.compiled)
+        activations += gaps(setup.shape, work.tokens, *way, checkpointing=setup.checkpointing)
     return Estimate(
         moment,
         {
