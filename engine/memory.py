@@ -21,6 +21,7 @@ Strategy: TypeAlias = Literal["single", "ddp", "zero1", "zero2", "zero3"]
 Part: TypeAlias = Literal["program", "weights", "optimizer", "gradients", "activations", "head"]
 Moment: TypeAlias = Literal["loading", "turn", "backward", "update"]
 
+DIVIDED: tuple[Strategy, ...] = ("zero1", "zero2", "zero3")
 PARTS: tuple[Part, ...] = ("program", "weights", "optimizer", "gradients", "activations", "head")
 
 LOGITS_BUDGET = 1 << 30
@@ -36,6 +37,8 @@ COMPILER = {"cpu": 190 << 20, "cuda": 0}
 """What compiling adds to them."""
 UPDATED: dict[Device, int] = {"cpu": 16 << 16, "cuda": 256 << 16}
 """Weights updated at once: what that needs in between does not grow with a tensor, and stays in a CPU's cache."""
+EXCHANGED = 6 << 26
+"""What DeepSpeed exchanges at a time: a bucket (`engine.launch.deepspeed.BUCKET`) in bf16, and its sums in fp32."""
 NF4_BITS = 4.127
 """Of a weight in 4 bits with its doubly quantised scales: arXiv:2305.14314."""
 
@@ -82,7 +85,7 @@ class Setup:
         cut = {
             "weights": ("zero3",),
             "gradients": ("zero2", "zero3"),
-            "optimizer": ("zero1", "zero2", "zero3"),
+            "optimizer": DIVIDED,
         }
         return self.world if self.strategy in cut[of] else 1
 
@@ -187,6 +190,7 @@ def _at(
     head: int = 0,
 ) -> Estimate:
     program = PROGRAM[setup.device] + (COMPILER[setup.device] if setup.compiled else 0)
+    program += EXCHANGED if setup.strategy in DIVIDED else 0
     if setup.device == "cpu" and work is not None:
         way = (setup.itemsize, setup.adapters, setup.compiled)
         activations += gaps(setup.shape, work.tokens, *way, checkpointing=setup.checkpointing)

@@ -7,7 +7,8 @@ import pytest
 
 from engine.config.schema import Config
 from engine.forecast import forecast, longest_pairs
-from engine.memory import LOGITS_BUDGET, NF4_BITS, TILE_BYTES, Setup, Work, estimate, layer_bytes
+from engine.launch.deepspeed import BUCKET
+from engine.memory import EXCHANGED, LOGITS_BUDGET, NF4_BITS, TILE_BYTES, Setup, Work, estimate, layer_bytes
 from engine.remedy import Pairs, fits, largest_pack, remedy, tight
 from engine.shape import ModelShape, shape_of
 
@@ -257,3 +258,10 @@ def test_devices_that_share_packs_have_a_step_together() -> None:
 
     assert step(1) == 2 * 2046
     assert step(8) == 16 * 2046
+
+
+def test_deepspeed_has_a_bucket_in_both_types() -> None:
+    divided = estimate(replace(FULL, world=8, strategy="zero2"), WORK)
+    alone = estimate(FULL, WORK)
+    assert EXCHANGED == (2 + 4) * BUCKET
+    assert divided.parts["program"] == alone.parts["program"] + EXCHANGED
