@@ -32,16 +32,21 @@ async def wait_for(pilot: Pilot[Any], condition: Callable[[], object], seconds: 
         assert time.monotonic() < deadline, f"not so within {seconds} s:\n{frame(pilot.app)}"
         await pilot.pause(pause)
         pause = min(LONGEST_PAUSE, 1.2 * pause)
-    await pilot.pause()
-    patience = time.monotonic() + FOOTER_SECONDS
-    while not _footer_is_drawn(pilot.app) and time.monotonic() < patience:
-        await pilot.pause(0.02)
+    patience, looks = time.monotonic() + FOOTER_SECONDS, 0
+    while looks < 2 and time.monotonic() < patience:
+        await pilot.pause()
+        looks = looks + 1 if _footer_is_drawn(pilot.app) else 0
 
 
 def _footer_is_drawn(app: App[Any]) -> bool:
-    """A footer takes its keys out and puts others in, a moment after what they do has changed."""
+    """A footer takes its keys out and puts others in, a moment after what they do has changed, and places them then."""
     wanted = any(key.enabled and key.binding.show for key in app.screen.active_bindings.values())
-    return not wanted or all(footer.query("FooterKey") for footer in app.screen.query(Footer))
+    return not wanted or all(_has_keys(footer) for footer in app.screen.query(Footer))
+
+
+def _has_keys(footer: Footer) -> bool:
+    keys = footer.query("FooterKey")
+    return bool(keys) and all(key.region for key in keys)
 
 
 async def shows(pilot: Pilot[Any], *words: str, seconds: float = 120.0) -> None:
