@@ -54,8 +54,9 @@ GAPS = {  # by bytes of a number, adapters or not, compiled or not
 }
 """What the C library's allocator leaves unused between blocks that come and go, in bytes for each layer, token and unit
 of hidden and feed-forward width: measured on a CPU. Compiled layers have few such blocks."""
-GAPS_AGAIN = {(2, False, False): 7.0, (2, False, True): 1.4, (4, False, True): 2.8}
-"""The same under gradient checkpointing, where that is more: measured in bf16, for fp32 twice that."""
+GAPS_OF_SUMS = 4
+"""The same of gradients that are summed over several packs, for each weight: those of a pack go as their sums come.
+Beside activations that are kept it does not show, since these take its place."""
 
 
 def kept_by_layer(
@@ -76,10 +77,7 @@ def kept_by_layer(
     return kept + itemsize * beside.of(shape)
 
 
-def gaps(
-    shape: ModelShape, tokens: int, itemsize: int, adapters: bool, compiled: bool, *, checkpointing: bool
-) -> int:
+def gaps(shape: ModelShape, tokens: int, itemsize: int, adapters: bool, compiled: bool) -> int:
     """Bytes of gaps that a pack of so many tokens leaves on a CPU."""
-    way = (itemsize, adapters, compiled)
-    each = GAPS_AGAIN.get(way, GAPS[way]) if checkpointing else GAPS[way]
-    return int(each * shape.layers * tokens * (shape.hidden + shape.intermediate))
+    each = GAPS[itemsize, adapters, compiled] * shape.layers
+    return int(each * tokens * (shape.hidden + shape.intermediate))

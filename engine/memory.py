@@ -13,7 +13,7 @@ A training's memory is at its highest at one of four moments, named here as `Est
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from engine.kept import gaps, kept_by_layer
+from engine.kept import GAPS_OF_SUMS, gaps, kept_by_layer
 from engine.shape import ModelShape
 
 Device: TypeAlias = Literal["cpu", "cuda"]
@@ -192,8 +192,9 @@ def _at(
     program = PROGRAM[setup.device] + (COMPILER[setup.device] if setup.compiled else 0)
     program += EXCHANGED if setup.strategy in DIVIDED else 0
     if setup.device == "cpu" and work is not None:
-        way = (setup.itemsize, setup.adapters, setup.compiled)
-        activations += gaps(setup.shape, work.tokens, *way, checkpointing=setup.checkpointing)
+        activations += gaps(setup.shape, work.tokens, setup.itemsize, setup.adapters, setup.compiled)
+        if moment != "turn" and work.packs > 1 and setup.masters and setup.strategy in ("single", "ddp"):
+            gradients += GAPS_OF_SUMS * setup.trained
     return Estimate(
         moment,
         {

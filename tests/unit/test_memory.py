@@ -7,6 +7,7 @@ import pytest
 
 from engine.config.schema import Config
 from engine.forecast import forecast, longest_pairs
+from engine.kept import GAPS_OF_SUMS
 from engine.launch.deepspeed import BUCKET
 from engine.memory import EXCHANGED, LOGITS_BUDGET, NF4_BITS, TILE_BYTES, Setup, Work, estimate, layer_bytes
 from engine.remedy import Pairs, fits, largest_pack, remedy, tight
@@ -265,3 +266,12 @@ def test_deepspeed_has_a_bucket_in_both_types() -> None:
     alone = estimate(FULL, WORK)
     assert EXCHANGED == (2 + 4) * BUCKET
     assert divided.parts["program"] == alone.parts["program"] + EXCHANGED
+
+
+def test_gradients_of_several_packs_leave_gaps_on_a_cpu_alone() -> None:
+    """They show where no activations take their place: at the end of a pass, not in its middle."""
+    small, single = Work(tokens=64, rows=16, packs=2), Work(tokens=64, rows=16)
+    for device, gap in (("cpu", GAPS_OF_SUMS), ("cuda", 0)):
+        setup = replace(FULL, device=device, compiled=True)
+        more = estimate(setup, small).parts["gradients"] - estimate(setup, single).parts["gradients"]
+        assert more == (2 + gap) * setup.trained
