@@ -9,7 +9,17 @@ from engine.config.schema import Config
 from engine.forecast import forecast, longest_pairs
 from engine.kept import GAPS_OF_SUMS
 from engine.launch.deepspeed import BUCKET
-from engine.memory import EXCHANGED, LOGITS_BUDGET, NF4_BITS, TILE_BYTES, Setup, Work, estimate, layer_bytes
+from engine.memory import (
+    EXCHANGED,
+    LOGITS_BUDGET,
+    NF4_BITS,
+    TILE_BYTES,
+    Device,
+    Setup,
+    Work,
+    estimate,
+    layer_bytes,
+)
 from engine.remedy import Pairs, fits, largest_pack, remedy, tight
 from engine.shape import ModelShape, shape_of
 
@@ -271,7 +281,8 @@ def test_deepspeed_has_a_bucket_in_both_types() -> None:
 def test_gradients_of_several_packs_leave_gaps_on_a_cpu_alone() -> None:
     """They show where no activations take their place: at the end of a pass, not in its middle."""
     small, single = Work(tokens=64, rows=16, packs=2), Work(tokens=64, rows=16)
-    for device, gap in (("cpu", GAPS_OF_SUMS), ("cuda", 0)):
+    gaps: dict[Device, int] = {"cpu": GAPS_OF_SUMS, "cuda": 0}
+    for device, gap in gaps.items():
         setup = replace(FULL, device=device, compiled=True)
         more = estimate(setup, small).parts["gradients"] - estimate(setup, single).parts["gradients"]
         assert more == (2 + gap) * setup.trained
