@@ -1,10 +1,13 @@
 """The fused head against the formula in fp64: every back end, policy, shape of logits and awkward size."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine.kernels import logprob
 from engine.kernels.fold import EagerFold, LogitShape
@@ -209,3 +212,28 @@ def test_the_eager_fold_is_the_twin_of_itself_in_place() -> None:
     into = logits.clone()
     EagerFold().slope_(into, folded.lse, head.targets, head.upstream[:3], LogitShape())
     assert torch.allclose(into.sum(-1), torch.zeros(3, dtype=torch.float64), atol=1e-9)
+
+
+class _Largest(TorchDispatchMode):
+    """Numbers of the largest tensor that an operation returns."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.size = 0
+
+    def __torch_dispatch__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        out = function(*args, **(kwargs or {}))
+        if isinstance(out, Tensor):
+            self.size = max(self.size, out.numel())
+        return out
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_pass_without_gradients_never_has_all_logits(kept: bool) -> None:
+    rows, vocabulary = 3 * logprob.LEAST_ROWS, 100
+    hidden, weight = torch.zeros(rows, 2), torch.zeros(vocabulary, 2, requires_grad=True)
+    with torch.set_grad_enabled(kept), _Largest() as seen:
+        fused_logprob(hidden, weight, torch.zeros(rows, dtype=torch.int64))
+    assert (seen.size >= rows * vocabulary) == kept
