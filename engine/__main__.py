@@ -4,7 +4,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import engine.before_libraries  # noqa: F401  (before them)
 from engine.arguments import Parser
@@ -143,5 +145,13 @@ def _run_dir(path: Path) -> RunDir:
     return run
 
 
+def leave(code: Exit) -> NoReturn:
+    """End this process with that code: everything is written, and no thread of a library can abort what is over."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, AttributeError):  # full, or closed
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -19,6 +19,10 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+COMMON_ENDS = frozenset({Exit.DONE, Exit.STOPPED, Exit.NON_FINITE})
+"""Ends that all ranks of a run come to alike, each by itself; rank 0, which may still be saving, tells of them."""
+
+
 class EngineError(Exception):
     """A failure the user can act on: `code` and `params` are what the catalogues translate, `text` the English.
 

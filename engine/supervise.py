@@ -17,7 +17,7 @@ from types import FrameType
 
 from engine.config.load import load_config
 from engine.config.schema import Config
-from engine.exits import CannotWriteError, EngineError, Exit
+from engine.exits import COMMON_ENDS, CannotWriteError, EngineError, Exit
 from engine.launch.local import STOPPING_SIGNALS, rank_command
 from engine.launch.ranks import LocalRanks, RankCommand, RankExit, Ranks
 from engine.launch.slurm import requeue
@@ -37,7 +37,6 @@ from engine.rundir.summary import write_summary
 _POLL_SECONDS = 0.1
 _HEARTBEAT_SECONDS = 1.0
 _GRACE_SECONDS = 10.0
-_FAILED = 2
 _UNASKED = {
     "orphaned": "the terminal or job that started it is gone",
     "terminated": "Slurm ended the job, for scancel or for a node that failed",
@@ -202,7 +201,7 @@ class _Supervisor:
         for ended in ranks.ended():
             if self._decisive is None or _severity(ended) > _severity(self._decisive):
                 self._decisive = ended
-            if _severity(ended) == _FAILED and self._deadline is None:
+            if exit_of(ended.code) not in COMMON_ENDS and self._deadline is None:
                 self._deadline = time.monotonic() + _GRACE_SECONDS
                 ranks.send(signal.SIGTERM)
         if self._deadline is not None and time.monotonic() > self._deadline:
@@ -278,7 +277,7 @@ def _complain(error: EngineError) -> None:
 
 def _severity(ended: RankExit) -> int:
     """Of several ranks the first that failed decides, else one that stopped, else any."""
-    return {Exit.DONE: 0, Exit.STOPPED: 1}.get(exit_of(ended.code), _FAILED)
+    return {Exit.DONE: 0, Exit.STOPPED: 1}.get(exit_of(ended.code), 2)
 
 
 def _rank_environment(world: int) -> dict[str, str]:

@@ -114,6 +114,7 @@ def _behaviour(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rank", type=int, default=0, help="the rank that fails")
     parser.add_argument("--deaf", action="store_true", help="ignore requests to stop, and TERM")
     parser.add_argument("--fail-on-stop", action="store_true", help="end with --code when asked to stop")
+    parser.add_argument("--last", action="store_true", help="rank 0 ends only when rank 1 has")
     parser.add_argument("--child", action="store_true", help="start a child that would outlive this process")
     return parser.parse_args(argv)
 
@@ -132,6 +133,13 @@ def _rank(run: RunDir, options: argparse.Namespace) -> int:
         return _follower(run, rank, options)
     with EventWriter(run.events) as events:
         return _train(run, options, events)
+
+
+def _await_the_other(run: RunDir) -> None:
+    """Until rank 1 has ended and its supervisor has collected it."""
+    other = run.root / "rank-1.pid"
+    while not other.exists() or not other.read_text() or Path("/proc", other.read_text()).exists():
+        time.sleep(0.01)
 
 
 def _follower(run: RunDir, rank: int, options: argparse.Namespace) -> int:
@@ -162,6 +170,8 @@ def _train(run: RunDir, options: argparse.Namespace, events: EventWriter) -> int
             return code
         events.emit("step", step=step, loss=1 / step, **{"rewards/margins": 0.1, "rewards/accuracies": 0.5})
         if options.non_finite_at == step:
+            if options.last:
+                _await_the_other(run)
             events.end(Exit.NON_FINITE, "train.non_finite", f"the loss of step {step} is NaN", step=step)
             return Exit.NON_FINITE
         if control.take_checkpoint_request():
@@ -170,6 +180,8 @@ def _train(run: RunDir, options: argparse.Namespace, events: EventWriter) -> int
             print(options.say, file=sys.stderr, flush=True)
             return int(options.code)
         if control.stop_requested() and not options.deaf:
+            if options.last:
+                _await_the_other(run)
             _save(index, step, events)
             events.end(Exit.STOPPED, "train.stopped", f"stopped at step {step}", step=step)
             return Exit.STOPPED

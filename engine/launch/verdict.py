@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from engine.exits import Exit
+from engine.exits import COMMON_ENDS, Exit
 from engine.launch.ranks import RankExit
 from engine.rundir.paths import RunDir
 from engine.rundir.status import Reason, State
@@ -44,7 +44,8 @@ def reason_for(ended: RankExit, end_event: dict[str, Any] | None, log: str, oom:
     """Why the run ended: the signal, else rank 0's last words if they fit, else the end of the rank's log."""
     if ended.code < 0:
         return _killed(ended, oom)
-    if ended.rank == 0 and end_event is not None and end_event.get("exit_code") == ended.code:
+    speaks = ended.rank == 0 or ended.code in COMMON_ENDS
+    if speaks and end_event is not None and end_event.get("exit_code") == ended.code:
         params = end_event.get("params")
         return Reason(
             code=str(end_event.get("code", "")),

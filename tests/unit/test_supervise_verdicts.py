@@ -10,6 +10,7 @@ from engine.config.load import LoadedConfig, load_config
 from engine.exits import Exit
 from engine.launch.local import STOPPING_SIGNALS
 from engine.process import ProcessId, is_alive
+from engine.rundir.control import Control
 from engine.rundir.events import EventWriter
 from engine.rundir.lock import RunLock
 from engine.rundir.paths import RunDir
@@ -126,6 +127,30 @@ def test_a_failed_rank_ends_the_others_and_is_named(
     assert _reason(tiny_run) == "rank 1 ended with exit code 1: CUDA error"
     assert "CUDA error" in tiny_run.rank_log(1).read_text()
     assert not is_alive(pid_of(tiny_run, "rank-0"), None)
+
+
+def test_rank_0_tells_of_a_stop_though_another_rank_stopped_first(
+    tiny_run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It saves while the others have nothing left to do."""
+    _two_ranks(tiny_run, monkeypatch)
+    waiting = ranks("--endless", "--last")
+
+    def asked(run: RunDir, rank: int, world: int, port: int) -> tuple[list[str], dict[str, str]]:
+        Control(run.control_dir).request_stop()
+        return waiting(run, rank, world, port)
+
+    assert supervise(tiny_run, asked) is Exit.STOPPED
+    assert _reason(tiny_run) == "stopped at step 1"
+
+
+def test_rank_0_is_let_save_what_came_before_a_nan_that_another_rank_ended_with(
+    tiny_run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _two_ranks(tiny_run, monkeypatch)
+    nan = ("--rank", "1", "--fail-at", "2", "--code", "7", "--non-finite-at", "3", "--last")
+    assert supervise(tiny_run, ranks(*nan)) is Exit.NON_FINITE
+    assert _reason(tiny_run) == "the loss of step 3 is NaN"
 
 
 def test_a_rank_that_will_not_end_is_killed(tiny_run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,10 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from engine.exits import Exit
+from engine.exits import COMMON_ENDS, Exit
 from engine.launch.slurm.job import STEP
 from engine.rundir.files import write_json, writing
 from engine.rundir.paths import RunDir
-
-_TOGETHER = (Exit.STOPPED, Exit.NON_FINITE)
-"""Ends that all ranks come to alike. For srun they are none: else it would end rank 0, which may still be saving."""
 
 
 def in_step(environment: Mapping[str, str]) -> bool:
@@ -33,7 +30,7 @@ def run_task(run: RunDir, train: Callable[[Path], Exit]) -> Exit:
         code = train(run.root)
     finally:
         write_json(run.rank_exit(rank), {"code": int(code)})
-    return Exit.DONE if code in _TOGETHER else code
+    return Exit.DONE if code in COMMON_ENDS else code  # at any other srun ends all ranks
 
 
 def _take_rank(environment: "os._Environ[str]") -> int:
