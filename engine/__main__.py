@@ -4,15 +4,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 import engine.before_libraries  # noqa: F401  (before them)
 from engine.arguments import Parser
 from engine.exits import EngineError, Exit, UsageError
 from engine.launch.slurm.task import in_step, run_task
-from engine.process import parent_death_signal, process_id
+from engine.process import leave, parent_death_signal, process_id
 from engine.rundir.paths import RunDir
 from engine.rundir.status import read_record
 from engine.telling import tell, tell_in_lines
@@ -143,14 +141,6 @@ def _run_dir(path: Path) -> RunDir:
         text = f"{run.root} is no run directory: it has no {run.config.name}"
         raise UsageError("run.unknown", text, run=str(run.root))
     return run
-
-
-def leave(code: Exit) -> NoReturn:
-    """End this process with that code: everything is written, and no thread of a library can abort what is over."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, AttributeError):  # full, or closed
-            stream.flush()
-    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ attention). What both sides must compute alike stands here once: `compute`, `mar
 
 import hashlib
 import json
-import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ from engine.models.families import family_in
 from engine.models.fingerprint import VOLATILE, tensor_bytes
 from engine.models.generation import generation_values
 from engine.precision import processor_has_bf16
-from engine.process import ProcessId, parent_death_signal
+from engine.process import ProcessId, leave, parent_death_signal
 
 ALIGNMENT = 64
 """Bytes: linear algebra libraries promise equal results only for equally aligned numbers."""
@@ -242,6 +241,4 @@ def request_json(request: Request) -> str:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    os._exit(code)  # everything is written: nothing of a library's threads or caches is waited for
+    leave(main(sys.argv[1:]))

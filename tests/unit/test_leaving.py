@@ -7,8 +7,8 @@ from engine.exits import Exit
 
 LEAVING = """
 import atexit, os
-from engine.__main__ import leave
 from engine.exits import Exit
+from engine.process import leave
 atexit.register(os.abort)
 print("the last word", end="")
 leave(Exit.STOPPED)
