@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -27,7 +26,7 @@ from engine.kernels.logprob import HeadOptions, RowStats, fused_logprob
 from engine.kernels.tied import tie
 from engine.layout import PackLayout, Segment, lay_out
 from engine.memory import LOGITS_BUDGET
-from engine.models.adapters import adapter_disabled
+from engine.models.adapters import adapter_disabled, is_adapted
 from engine.models.nf4 import is_nf4, numerics
 from engine.parallel.team import Team
 from engine.plan import attention_share
@@ -75,9 +74,7 @@ class Policy(nn.Module):
     @property
     def base(self) -> PreTrainedModel:
         """The transformers model, adapters or not."""
-        model: PreTrainedModel = (
-            self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
-        )
+        model: PreTrainedModel = self.model.get_base_model() if is_adapted(self.model) else self.model
         return model
 
     @property

@@ -1,17 +1,17 @@
-"""The curves of a model card: loss, margin and accuracy over the steps."""
+"""The curves of a model card: loss, margin and accuracy over the steps. matplotlib is imported when they are drawn."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 PANELS = (("loss", "loss"), ("rewards/margins", "reward margin"), ("rewards/accuracies", "accuracy"))
 
 
 def draw_curves(path: Path, steps: Sequence[Mapping[str, Any]], evals: Sequence[Mapping[str, Any]]) -> None:
     """Loss, margin and accuracy over the steps, held-out values as dots, as a small PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9, 2.6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (name, label) in zip(figure.subplots(1, len(PANELS)), PANELS, strict=True):

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import PeftModel
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.data.prepared.pairs import PairStore
 from engine.exits import UnusableError
 from engine.export.reading import compute, config_values, marks, plain_numerics, ties, tokenised
+from engine.models.adapters import is_adapted
 from engine.models.generation import generation_values
 from engine.rundir.paths import RunDir
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 PROMPTS = 3
 PROMPT_TOKENS = 64
@@ -103,14 +106,14 @@ def logits_of(model: nn.Module, prompts: Prompts) -> list[Tensor]:
 
 
 def expect(
-    model: PreTrainedModel | PeftModel,
+    model: "PreTrainedModel | PeftModel",
     tokenizer: PreTrainedTokenizerBase,
     prompts: Prompts,
     *,
     merge: Merge | None,
 ) -> Expected:
     """All there is to know of `model` as it will be written."""
-    adapter = isinstance(model, PeftModel)
+    adapter = is_adapted(model)
     return Expected(
         prompts=prompts,
         logits=logits_of(model, prompts),

@@ -4,10 +4,9 @@ import json
 import shutil
 from collections.abc import Set
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -19,6 +18,7 @@ from engine.export.proof import Proof
 from engine.export.reading import open_tokenizer
 from engine.export.record import write_record
 from engine.export.source import Source
+from engine.models.adapters import is_adapted
 from engine.models.families import family_in
 from engine.models.hub_errors import first_line
 from engine.models.quiet import quiet_transformers
@@ -26,18 +26,21 @@ from engine.models.weights import os_error, safetensors_problem, trained_tensors
 from engine.rundir.events import effective_steps, forget, read_events, step_of
 from engine.rundir.files import cannot_write, read_json
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
 MAX_SHARD_SIZE = "5GB"
 FLOATS = {"F64": torch.float64, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 """Types of weights by their names in a safetensors file."""
 
 
 def write_model(
-    folder: Path, model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, source: Source
+    folder: Path, model: "PreTrainedModel | PeftModel", tokenizer: PreTrainedTokenizerBase, source: Source
 ) -> Set[torch.dtype]:
     """Weights and tokenizer as transformers saves them, tied weights once, no pickle; the types of the weights."""
     try:
         with quiet_transformers():
-            if isinstance(model, PeftModel):
+            if is_adapted(model):
                 model.save_pretrained(folder, save_embedding_layers=False)  # else peft asks the hub
             else:
                 model.save_pretrained(folder, max_shard_size=MAX_SHARD_SIZE)
@@ -51,7 +54,7 @@ def write_model(
     if source.base.trust_remote_code:
         for code in source.base.path.glob("*.py"):
             shutil.copyfile(code, folder / code.name)
-    stored = trained_tensors(model) if isinstance(model, PeftModel) else model.state_dict()
+    stored = trained_tensors(model) if is_adapted(model) else model.state_dict()
     return {tensor.dtype for tensor in stored.values()}
 
 

@@ -5,9 +5,9 @@ and what the proof can hold it to. On the weights from before they were quantise
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -16,7 +16,7 @@ from engine.export.cast import cast
 from engine.export.expected import Expected, Merge, Prompts, expect, furthest, logits_of, prompts_of
 from engine.export.folder import require_space
 from engine.export.source import Source
-from engine.models.adapters import add_lora
+from engine.models.adapters import add_lora, is_adapted
 from engine.models.generation import complete_generation_config
 from engine.models.load import LoadedModel, load_model
 from engine.models.nf4 import dequantize, is_nf4
@@ -24,6 +24,9 @@ from engine.models.weights import trained_tensors
 from engine.rounding import DTYPES, to_dtype
 from engine.stored import load_trained
 from engine.whole import size
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 MERGE_TOLERANCE = 1e-4
 """By how much of the largest logit merging an adapter may move any logit, in fp32.
@@ -37,7 +40,7 @@ logit, the rounding of fp32 through 30 layers. A wrong scale or a layer left out
 class Policy:
     """The model as it will be written, and what it computes; its holder lets go of the model once it is written."""
 
-    model: PreTrainedModel | PeftModel
+    model: "PreTrainedModel | PeftModel"
     expected: Expected | None
     """None where nobody will verify."""
 
@@ -54,7 +57,7 @@ def trained_policy(source: Source, tokenizer: PreTrainedTokenizerBase, verify: b
         setattr(loaded.model.config, name, value)
     prompts = prompts_of(source.run, loaded.model, tokenizer) if verify else None
     model = _with_checkpoint(loaded.model, source)
-    if not isinstance(model, PeftModel):
+    if not is_adapted(model):
         return _cast(model, source, tokenizer, prompts, None)
     if source.adapter:
         return _rounded(model, source, tokenizer, prompts)
@@ -64,7 +67,7 @@ def trained_policy(source: Source, tokenizer: PreTrainedTokenizerBase, verify: b
     return _cast(merged, source, tokenizer, prompts, merge)
 
 
-def _merged(model: PeftModel, source: Source) -> PreTrainedModel:
+def _merged(model: "PeftModel", source: Source) -> PreTrainedModel:
     """The base with the adapters in its weights. Those in 4 bits are unpacked first, or peft would quantise the sum."""
     if is_nf4(model):
         base = model.unload()
@@ -91,16 +94,16 @@ def _require_space(model: PreTrainedModel, source: Source) -> None:
     require_space(source.target, count * DTYPES[source.dtype].itemsize)
 
 
-def _with_checkpoint(base: PreTrainedModel, source: Source) -> PreTrainedModel | PeftModel:
+def _with_checkpoint(base: PreTrainedModel, source: Source) -> "PreTrainedModel | PeftModel":
     lora = source.config.model.lora
     model = add_lora(base, lora, source.config.run.seed).eval() if lora else base
     load_trained(model, source.index.path(source.step))
-    if isinstance(model, PeftModel):
+    if is_adapted(model):
         _name_base(model, source)
     return model
 
 
-def _name_base(adapted: PeftModel, source: Source) -> None:
+def _name_base(adapted: "PeftModel", source: Source) -> None:
     """What the adapter says it belongs to.
 
     A base that is not from the Hugging Face hub keeps its path, since nobody on this machine could load the adapter
@@ -150,7 +153,7 @@ def _cast(
 
 @torch.no_grad()
 def _rounded(
-    model: PeftModel, source: Source, tokenizer: PreTrainedTokenizerBase, prompts: Prompts | None
+    model: "PeftModel", source: Source, tokenizer: PreTrainedTokenizerBase, prompts: Prompts | None
 ) -> Policy:
     """The adapter in the exported type. It computes in fp32 on its base again, as peft loads it, whatever its type."""
     dtype, adapter = DTYPES[source.dtype], trained_tensors(model).values()

@@ -1,11 +1,14 @@
-"""Low-rank adapters on a frozen base, and the base again with them switched off."""
+"""Low-rank adapters on a frozen base, and the base again with them switched off.
 
+peft is imported with the first adapter: it takes a second, which a training of all weights has no use for.
+"""
+
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeGuard
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
-from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -13,13 +16,24 @@ from transformers.pytorch_utils import Conv1D
 from engine.config.schema import Lora
 from engine.exits import UnusableError
 
+if TYPE_CHECKING:
+    from peft import PeftModel
 
-def add_lora(model: PreTrainedModel, lora: Lora, seed: int) -> PeftModel:
+
+def is_adapted(model: nn.Module) -> "TypeGuard[PeftModel]":
+    """Whether `add_lora`, or peft itself, has put adapters on the model."""
+    peft = sys.modules.get("peft")
+    return peft is not None and isinstance(model, peft.PeftModel)
+
+
+def add_lora(model: PreTrainedModel, lora: Lora, seed: int) -> "PeftModel":
     """Freezes the model and wraps it with fp32 adapters.
 
     Every B is 0, so before the first step the wrapped model computes what the base does; every A is a
     function of the seed alone. Raises UnusableError for targets the model lacks or that cannot be adapted.
     """
+    from peft import LoraConfig, TaskType, get_peft_model
+
     _check_targets(model, lora)
     config = LoraConfig(
         task_type=TaskType.CAUSAL_LM,
@@ -39,8 +53,10 @@ def add_lora(model: PreTrainedModel, lora: Lora, seed: int) -> PeftModel:
     return adapted
 
 
-def _draw(adapted: PeftModel) -> None:
+def _draw(adapted: "PeftModel") -> None:
     """Draw every A anew, in fp32: peft draws them in the type of the base, which rounds what it stores in bf16."""
+    from peft.tuners.lora import LoraLayer
+
     for module in adapted.modules():
         if isinstance(module, LoraLayer):
             for adapter in module.lora_A:
@@ -50,7 +66,7 @@ def _draw(adapted: PeftModel) -> None:
 @contextmanager
 def adapter_disabled(model: nn.Module) -> Iterator[None]:
     """Within it the wrapped model computes what its base does; a model without adapters always does."""
-    if not isinstance(model, PeftModel):
+    if not is_adapted(model):
         yield
         return
     with model.disable_adapter():

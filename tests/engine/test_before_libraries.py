@@ -1,4 +1,4 @@
-"""No library of the engine's fetches code from a hub on its own account, or keeps what it compiles where it is lost."""
+"""No library of the engine fetches code from a hub, keeps compiled code where it is lost, or delays every start."""
 
 import os
 import subprocess
@@ -35,3 +35,10 @@ def test_compiled_code_is_kept_with_the_other_caches(asked: str | None, tmp_path
         environment["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path / asked)
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == str(tmp_path / (asked or "dpo-tui/inductor")), done.stderr
+
+
+def test_a_training_does_not_wait_for_libraries_it_may_not_need() -> None:
+    """Adapters and pictures: together they take a second and a half."""
+    code = "import engine.__main__, engine.train, sys; print({'peft', 'bitsandbytes', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
