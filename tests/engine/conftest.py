@@ -3,6 +3,7 @@
 The tokenizers are byte-level BPE of a few hundred tokens, so that words merge and boundaries move.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,13 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from engine.config.schema import Config
 from engine.data.prepare import make_pairs
 from engine.data.prepared.prepared_set import Prepared
+from tests.engine.hub_here import hub_here
 from tests.engine.preparing import Prepare, row, write
 from tests.engine.runs import write_pairs
+from tests.engine.scope_here import scope_here
 from tests.engine.tiny_folder import write_folder
+from tests.hub_server import HubServer
+from tests.modelscope_server import ScopeServer
 
 CORPUS = [
     "The sky is blue by day and black by night.",
@@ -43,6 +48,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of 30 pairs, to read only."""
     return write_pairs(tmp_path_factory.mktemp("pairs") / "pairs.jsonl")
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hugging Face hub without repos, on this machine."""
+    with hub_here(tmp_path, monkeypatch) as hub:
+        yield hub
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScopeServer]:
+    """A ModelScope without repos, on this machine."""
+    with scope_here(tmp_path, monkeypatch) as server:
+        yield server
 
 
 def _trained(special: list[str]) -> Tokenizer:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from engine.data.prepared.prepared_set import Prepared
 from engine.data.report.report import Report
 from engine.data.report.tallies import Excluded, Notice
 from engine.exits import UnusableError
-from tests.engine.hub_here import hub_here, parquet
+from tests.engine.hub_here import parquet
 from tests.engine.preparing import Row, config_of, local, row, texts, write
 from tests.hub_server import HubServer
 
@@ -55,12 +54,6 @@ class Preparing:
 @pytest.fixture
 def prepare(tmp_path: Path, tiny_tokenizer: PreTrainedTokenizerBase) -> Preparing:
     return Preparing(tmp_path, tiny_tokenizer)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with hub_here(tmp_path, monkeypatch) as hub:
-        yield hub
 
 
 def told(report: Report) -> list[Notice]:

@@ -4,7 +4,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from tests.engine.hub_here import (
     NOBODY,
     everything_below,
     hub_environment,
-    hub_here,
     parquet,
     point_at,
     set_offline,
@@ -41,12 +39,6 @@ configs:
 
 def lines(rows: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with hub_here(tmp_path, monkeypatch) as hub:
-        yield hub
 
 
 @pytest.fixture

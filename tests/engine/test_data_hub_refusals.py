@@ -2,7 +2,6 @@
 
 import errno
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,12 @@ import pytest
 from engine.config.schema import Source
 from engine.data.files.hub import open_hub
 from engine.exits import CannotWriteError, EngineError, Exit, HubError, UnusableError
-from tests.engine.hub_here import hub_here, parquet, set_offline, soon
+from tests.engine.hub_here import parquet, set_offline, soon
 from tests.hub_repo import Repo
 from tests.hub_server import TOKEN, HubServer
 
 REPO = "owner/pairs"
 ROWS = [{"prompt": f"p{n}", "chosen": f"c{n}" * 30, "rejected": f"r{n}" * 40} for n in range(40)]
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with hub_here(tmp_path, monkeypatch) as hub:
-        yield hub
 
 
 @pytest.fixture

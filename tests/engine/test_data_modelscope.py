@@ -4,7 +4,6 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from engine.config.schema import Source
 from engine.data.files.sources import fingerprint, open_source
 from engine.exits import Exit, HubError, UnusableError
 from tests.engine.hub_here import parquet
-from tests.engine.scope_here import scope_environment, scope_here, switch_off
+from tests.engine.scope_here import scope_environment, switch_off
 from tests.hub_repo import Repo
 from tests.modelscope_server import SCOPE_TOKEN, ScopeServer
 
@@ -34,12 +33,6 @@ configs:
 
 def lines(rows: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScopeServer]:
-    with scope_here(tmp_path, monkeypatch) as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """All rows are looked through before the first is encoded; those of a stream, which come once, are not."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from engine.data.encoding.encoder import Encoder
 from engine.data.prepare import make_pairs
 from engine.data.watch import Watch
 from engine.exits import StopRequested, UnusableError, UsageError
-from tests.engine.hub_here import hub_here
 from tests.engine.preparing import config_for, config_of, local, row, write
 from tests.hub_server import HubServer
 
@@ -89,12 +87,6 @@ def test_a_stop_is_honoured_while_rows_are_looked_through(
     with pytest.raises(StopRequested):
         make_pairs(config_for(file), tiny_tokenizer, tmp_path / "out", watch)
     assert list((tmp_path / "out").iterdir()) == []
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with hub_here(tmp_path, monkeypatch) as hub:
-        yield hub
 
 
 def stream(hub: HubServer, tmp_path: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import json
 import shlex
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,6 @@ from tests.engine.tiny_run import LORA, tiny_run
 from tests.hub_server import TOKEN, HubServer
 
 REPO = "owner/trained"
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with hub_here(tmp_path, monkeypatch) as hub:
-        yield hub
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Models of the hub, from a server on this machine: what is fetched, of which commit, and when nothing is."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from engine.exits import HubError
 from engine.models.hub import commit_of, snapshot
 from engine.models.load import load_model, load_tokenizer
 from engine.models.resolve import resolve
-from tests.engine.hub_here import NOBODY, everything_below, forget, hub_here, point_at, set_offline
+from tests.engine.hub_here import NOBODY, everything_below, forget, point_at, set_offline
 from tests.engine.tiny_folder import write_folder
 from tests.hub_repo import Repo
 from tests.hub_server import TOKEN, HubServer
@@ -26,12 +25,6 @@ REMOTE = Model(source="hub", id=REPO)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model of four shards."""
     return write_folder(tmp_path_factory.mktemp("repo"), shard="40KB")
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with hub_here(tmp_path, monkeypatch) as hub:
-        yield hub
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from engine.data.files.hub import open_hub
 from engine.exits import HubError
 from engine.models.load import load_model
 from engine.models.resolve import resolve
-from tests.engine.hub_here import hub_environment, hub_here, parquet, set_offline
+from tests.engine.hub_here import hub_environment, parquet, set_offline
 from tests.engine.tiny_folder import write_folder
 from tests.hub_server import HubServer
 from tests.waiting import until
@@ -24,12 +23,11 @@ ROWS = [{"prompt": f"p{n}", "chosen": f"c{n}" * 30, "rejected": f"r{n}" * 40} fo
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with hub_here(tmp_path, monkeypatch) as hub:
-        hub.add(MODEL, write_folder(tmp_path / "base", shard="40KB"))
-        parts = {f"train-0000{n}-of-00002.parquet": parquet(ROWS[20 * n : 20 * n + 20]) for n in range(2)}
-        hub.add(PAIRS, parts, "dataset")
-        yield hub
+def hub(hub: HubServer, tmp_path: Path) -> HubServer:
+    hub.add(MODEL, write_folder(tmp_path / "base", shard="40KB"))
+    parts = {f"train-0000{n}-of-00002.parquet": parquet(ROWS[20 * n : 20 * n + 20]) for n in range(2)}
+    hub.add(PAIRS, parts, "dataset")
+    return hub
 
 
 def killed_at(hub: HubServer, folder: Path, file: str, model: str, pairs: str) -> None:

@@ -5,7 +5,6 @@ import json
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from engine.exits import CannotWriteError, EngineError, Exit, HubError, Unusable
 from engine.models import hub_client
 from engine.models.hub_errors import Repo, hub_errors
 from engine.models.resolve import resolve
-from tests.engine.hub_here import NOBODY, hub_environment, hub_here, point_at, set_offline, soon
+from tests.engine.hub_here import NOBODY, hub_environment, point_at, set_offline, soon
 from tests.engine.tiny_folder import edit_config, write_folder
 from tests.hub_server import TOKEN, HubServer
 
@@ -32,10 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[HubServer]:
-    with hub_here(tmp_path, monkeypatch) as hub:
-        hub.add(REPO, folder)
-        yield hub
+def hub(hub: HubServer, folder: Path) -> HubServer:
+    hub.add(REPO, folder)
+    return hub
 
 
 def refusal(kind: type[EngineError] = HubError, model: Model = REMOTE) -> EngineError:

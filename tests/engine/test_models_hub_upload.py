@@ -1,6 +1,5 @@
 """Uploads to the hub: a whole model or nothing, in one commit, and every refusal as one line with a way out."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from huggingface_hub import constants
 from engine.exits import HubError
 from engine.models import hub as engine_hub
 from engine.models.hub import upload
-from tests.engine.hub_here import everything_below, hub_here, point_at, set_offline, soon
+from tests.engine.hub_here import everything_below, point_at, set_offline, soon
 from tests.engine.tiny_folder import write_folder
 from tests.hub_server import TOKEN, HubServer
 
@@ -23,12 +22,6 @@ STAGES = {
     "object": "PUT /objects/",
     "commit": "POST .*/commit/",
 }
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with hub_here(tmp_path, monkeypatch) as hub:
-        yield hub
 
 
 @pytest.fixture(scope="module")

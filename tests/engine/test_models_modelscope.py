@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from engine.models.load import load_model, load_tokenizer
 from engine.models.modelscope import snapshot as scope
 from engine.models.resolve import glance, resolve
 from tests.engine.hub_here import NOBODY, everything_below
-from tests.engine.scope_here import ask_at, contents, fetched, scope_here, switch_off
+from tests.engine.scope_here import ask_at, contents, fetched, switch_off
 from tests.engine.tiny_folder import write_folder
 from tests.hub_repo import Repo
 from tests.modelscope_server import SCOPE_TOKEN, ScopeServer
@@ -28,12 +27,6 @@ SHARD = "model-00003-of-00004.safetensors"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model of four shards."""
     return write_folder(tmp_path_factory.mktemp("repo"), shard="40KB")
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScopeServer]:
-    with scope_here(tmp_path, monkeypatch) as server:
-        yield server
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from engine.exits import CannotWriteError, EngineError, EnvironmentUnfitError, E
 from engine.models.modelscope import snapshot as scope
 from engine.models.resolve import resolve
 from tests.engine.hub_here import NOBODY
-from tests.engine.scope_here import ask_at, scope_environment, scope_here, switch_off
+from tests.engine.scope_here import ask_at, scope_environment, switch_off
 from tests.engine.tiny_folder import edit_config, write_folder
 from tests.hub_repo import Repo
 from tests.modelscope_server import SCOPE_TOKEN, ScopeServer
@@ -34,10 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[ScopeServer]:
-    with scope_here(tmp_path, monkeypatch) as server:
-        server.add(REPO, folder)
-        yield server
+def server(server: ScopeServer, folder: Path) -> ScopeServer:
+    server.add(REPO, folder)
+    return server
 
 
 def refusal(kind: type[EngineError] = HubError, model: Model = REMOTE) -> EngineError:

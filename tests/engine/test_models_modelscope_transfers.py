@@ -1,6 +1,5 @@
 """Transfers from ModelScope: broken off, resumed, compared with what was promised."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from engine.config.schema import Model
 from engine.exits import HubError
 from engine.models.modelscope import snapshot as scope
 from engine.models.resolve import resolve
-from tests.engine.scope_here import contents, fetched, scope_here, switch_off
+from tests.engine.scope_here import contents, fetched, switch_off
 from tests.engine.tiny_folder import write_folder
 from tests.hub_repo import Repo
 from tests.modelscope_server import ScopeServer
@@ -25,12 +24,6 @@ SHARD = "model-00003-of-00004.safetensors"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model of four shards."""
     return write_folder(tmp_path_factory.mktemp("repo"), shard="40KB")
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScopeServer]:
-    with scope_here(tmp_path, monkeypatch) as server:
-        yield server
 
 
 @pytest.fixture

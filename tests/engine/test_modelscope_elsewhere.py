@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from engine.rundir.paths import RunDir
 from tests.engine.hub_here import NOBODY, everything_below, parquet
 from tests.engine.internlm2_folder import write_internlm2
 from tests.engine.preparing import chat_row
-from tests.engine.scope_here import ask_at, scope_environment, scope_here
+from tests.engine.scope_here import ask_at, scope_environment
 from tests.engine.tiny_run import LORA, tiny_run
 from tests.modelscope_server import SCOPE_TOKEN, ScopeServer
 
@@ -60,13 +59,10 @@ verify = false
 
 
 @pytest.fixture
-def server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path, pairs: Path
-) -> Iterator[ScopeServer]:
-    with scope_here(tmp_path, monkeypatch) as server:
-        server.add(MODEL, model)
-        server.add(PAIRS, {"train.jsonl": pairs.read_bytes()}, "dataset")
-        yield server
+def server(server: ScopeServer, model: Path, pairs: Path) -> ScopeServer:
+    server.add(MODEL, model)
+    server.add(PAIRS, {"train.jsonl": pairs.read_bytes()}, "dataset")
+    return server
 
 
 def config(**more: Any) -> Config:

@@ -1,7 +1,6 @@
 """The commits a run is made of: looked up once, written down, and kept while branches move and networks fail."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from engine.config.schema import Config
 from engine.exits import Exit, HubError, UnusableError
 from engine.pins import pinned, resolved
 from engine.rundir.paths import RunDir
-from tests.engine.hub_here import NOBODY, hub_here, point_at, set_offline
+from tests.engine.hub_here import NOBODY, point_at, set_offline
 from tests.hub_server import TOKEN, HubServer
 
 MODEL = {"source": "hub", "id": "owner/tiny"}
@@ -20,11 +19,10 @@ LOCAL = {"source": "local", "path": "/data/pairs.jsonl"}
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with hub_here(tmp_path, monkeypatch) as hub:
-        hub.add("owner/tiny", {"config.json": b"{}"})
-        hub.add("owner/pairs", {"train.jsonl": b"{}"}, "dataset")
-        yield hub
+def hub(hub: HubServer) -> HubServer:
+    hub.add("owner/tiny", {"config.json": b"{}"})
+    hub.add("owner/pairs", {"train.jsonl": b"{}"}, "dataset")
+    return hub
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from engine.preview import command, tokenizers
 from engine.preview.answers import Answers
 from engine.preview.protocol import Line, Request, encoded
 from engine.preview.scratch import FRESH_SECONDS, scratch_folder
-from tests.engine.hub_here import hub_here, parquet, set_offline
+from tests.engine.hub_here import parquet, set_offline
 from tests.engine.preparing import chat_row, row, write
 from tests.engine.previewing import config_of
 from tests.engine.tiny_folder import edit_config, write_folder
@@ -24,12 +23,6 @@ from tests.hub_server import HubServer
 
 REPO = "owner/tiny"
 CARD = b'---\nlicense: other\nlicense_name: "tiny-1\\e[2J"\n---\n# Tiny'
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with hub_here(tmp_path, monkeypatch) as hub:
-        yield hub
 
 
 @pytest.fixture
