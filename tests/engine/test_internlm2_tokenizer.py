@@ -208,6 +208,22 @@ def test_tokens_behind_the_vocabulary_are_one_token_each(tmp_path: Path) -> None
         load_internlm2_tokenizer(tmp_path)
 
 
+def test_tokens_are_numbered_by_their_own_file_as_they_were_of_old(tmp_path: Path) -> None:
+    """Names for pieces that were left unused, and tokens behind the vocabulary."""
+    path = write_internlm2(tmp_path) / "added_tokens.json"
+    change_settings(tmp_path, added_tokens_decoder=None)
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"additional_special_tokens": ["<|mine|>"]}))
+    unused = load_internlm2_tokenizer(tmp_path).get_vocab()["[UNUSED_TOKEN_141]"]
+    path.write_text(json.dumps({"<|plugin|>": unused, "<x>": 421, "<|mine|>": 420}))
+    tokenizer = load_internlm2_tokenizer(tmp_path)
+    ids = tokenizer("<|plugin|><|mine|><x>[UNUSED_TOKEN_141]", add_special_tokens=False).input_ids
+    assert ids == [unused, 420, 421, unused]
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "<x>"
+    path.write_text(json.dumps({"<x>": "421"}))
+    with pytest.raises(UnusableError, match=r"added_tokens\.json: '<x>' has the number '421', which is none"):
+        load_internlm2_tokenizer(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [(b"", "BPE kind"), (b"\xff\xfe no model", "SentencePiece"), (None, "tokenizer.model")],

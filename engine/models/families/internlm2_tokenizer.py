@@ -6,7 +6,7 @@ text is the same to both, the ids are those of the `sentencepiece` library, whic
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from transformers.tokenization_utils_base import generate_merges
 from engine.exits import UnusableError
 
 VOCABULARY, CONFIG, TOKENS = "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"
+ADDED = "added_tokens.json"
 SPACE = "\u2581"
 BPE_MODEL, CONTROL, USER_DEFINED = 2, 3, 4
 """Numbers in SentencePiece's own file format: a kind of model, and two kinds of pieces."""
@@ -32,7 +33,7 @@ PROBES = (
     "\ufb01\u00a0\u3000\u200b\x07e\u0301",
 )
 """Texts in which every rule of splitting shows."""
-SETTINGS = ("bos_token", "eos_token", "unk_token", "pad_token", "additional_special_tokens", "chat_template")
+SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token", "additional_special_tokens")
 
 
 class InternLM2Tokenizer(PreTrainedTokenizerFast):  # type: ignore[misc]
@@ -96,8 +97,8 @@ def _proto(path: Path) -> Any:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """What the folder says of its tokenizer. Where tokenizer_config.json does not number the tokens added, the names
-    of the special ones in special_tokens_map.json hold, as they do to transformers.
+    """What the folder says of its tokenizer. Where tokenizer_config.json does not number the tokens added, the numbers
+    in added_tokens.json hold, and the names of the special ones in special_tokens_map.json, as they do to transformers.
     """
     settings = _table(folder / CONFIG)
     if "added_tokens_decoder" in settings:
@@ -107,7 +108,24 @@ def _settings(folder: Path) -> dict[str, Any]:
         if isinstance(value, list):
             value = list(dict.fromkeys(map(_content, [*(settings.get(name) or ()), *value])))
         settings[name] = value
+    if added := _table(folder / ADDED):
+        special = _contents(settings.get(name) for name in SPECIAL)
+        settings["added_tokens_decoder"] = _numbered(added, special, folder / ADDED)
     return settings
+
+
+def _numbered(added: Mapping[str, Any], special: Set[str], path: Path) -> dict[str, Any]:
+    """Tokens by their numbers, as tokenizer_config.json writes them since transformers 4.34."""
+    for name, number in added.items():
+        if type(number) is not int:
+            raise _unreadable(path, f"{name!r} has the number {number!r}, which is none")
+    return {str(number): {"content": name, "special": name in special} for name, number in added.items()}
+
+
+def _contents(tokens: Iterable[Any]) -> set[str]:
+    """The texts of tokens and of lists of tokens."""
+    lists = [token if isinstance(token, list) else [token] for token in tokens]
+    return {content for tokens in lists for content in map(_content, tokens) if isinstance(content, str)}
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -135,7 +153,7 @@ def _names(proto: Any, settings: Mapping[str, Any]) -> dict[int, str]:
 
 def _tokens(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Special tokens as the folder names them: text, or a table with its content."""
-    found = {name: settings[name] for name in SETTINGS if settings.get(name) is not None}
+    found = {name: settings[name] for name in (*SPECIAL, "chat_template") if settings.get(name) is not None}
     plain = {
         name: list(map(_content, value)) if isinstance(value, list) else _content(value)
         for name, value in found.items()
