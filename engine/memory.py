@@ -39,6 +39,8 @@ UPDATED: dict[Device, int] = {"cpu": 16 << 16, "cuda": 256 << 16}
 """Weights updated at once: what that needs in between does not grow with a tensor, and stays in a CPU's cache."""
 EXCHANGED = 6 << 26
 """What DeepSpeed exchanges at a time: a bucket (`engine.launch.deepspeed.BUCKET`) in bf16, and its sums in fp32."""
+SUMMED_AT_ONCE = 500_000_000
+"""Gradients that DeepSpeed's optimizer for bf16 at stage 1 sums over the processes at once, in a copy."""
 NF4_BITS = 4.127
 """Of a weight in 4 bits with its doubly quantised scales: arXiv:2305.14314."""
 
@@ -155,11 +157,13 @@ def _loading(setup: Setup) -> Estimate:
 
 
 def _turn(setup: Setup, work: Work) -> Estimate:
+    """On a CPU what is freed after it stays with the process, and a block as large as that copy is not put there."""
+    on_cpu = setup.device == "cpu"
     return _at(
         "turn",
         setup,
         work,
-        gradients=_summed(setup, work.packs - 1) + _head_gradient(setup),
+        gradients=_summed(setup, work.packs - 1) + _head_gradient(setup) + (_copied(setup) if on_cpu else 0),
         activations=_kept(setup, work) + _working(setup, work),
         head=_head(setup, work),
     )
@@ -175,7 +179,8 @@ def _update(setup: Setup, work: Work) -> Estimate:
     parted = (
         24 * min(UPDATED[setup.device], setup.shape.embedding) if setup.masters and not setup.compiled else 0
     )
-    return _at("update", setup, work, gradients=_summed(setup, work.packs), activations=parted)
+    gradients = _summed(setup, work.packs) + _copied(setup)
+    return _at("update", setup, work, gradients=gradients, activations=parted)
 
 
 def _at(
@@ -247,6 +252,11 @@ def _summed(setup: Setup, packs: int) -> int:
     waits = setup.masters and packs == 1 and setup.strategy in ("single", "ddp")
     size = setup.itemsize if waits else 4
     return size * setup.trained // setup.share("gradients")
+
+
+def _copied(setup: Setup) -> int:
+    """Gradients in fp32 once more, while they are summed over the processes."""
+    return 4 * min(setup.trained, SUMMED_AT_ONCE) if setup.masters and setup.strategy == "zero1" else 0
 
 
 def _kept(setup: Setup, work: Work) -> int:

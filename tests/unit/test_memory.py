@@ -13,6 +13,7 @@ from engine.memory import (
     EXCHANGED,
     LOGITS_BUDGET,
     NF4_BITS,
+    SUMMED_AT_ONCE,
     TILE_BYTES,
     Device,
     Setup,
@@ -98,6 +99,19 @@ def test_zero_cuts_each_kind_of_state_at_its_stage() -> None:
     assert two["weights"] == whole["weights"]
     assert whole["weights"] / 8 < three["weights"] < whole["weights"] / 4  # a layer and the head are gathered
     assert estimate(replace(FULL, offload=True), WORK).parts["optimizer"] == 0
+
+
+def test_stage_1_sums_gradients_over_processes_in_a_copy_of_bounded_size() -> None:
+    """A GPU has room for it by then."""
+
+    def gradients(setup: Setup) -> int:
+        found = estimate(replace(setup, world=8, strategy="zero1"), WORK)
+        assert found.moment == "turn"
+        return found.parts["gradients"]
+
+    gpu, cpu = gradients(FULL), gradients(replace(FULL, device="cpu"))
+    assert cpu - gpu == 4 * SUMMED_AT_ONCE
+    assert gradients(replace(LORA, device="cpu")) == gradients(LORA)
 
 
 def test_adapters_and_four_bits_take_what_their_papers_say() -> None:
