@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def ways(asked: str, *, exact: bool) -> list[str]:
-    """Those asked for. Other rounding, which says how large the noise is, is always there, unless nothing is rounded."""
+    """Those asked for, and other rounding, which says how large the noise is, unless nothing is rounded."""
     others = [name for name in asked.split(",") if name != WAYS[0]]
     return others if exact else [WAYS[0], *others]
 
