@@ -75,7 +75,7 @@ def test_a_supervisor_that_dies_is_a_failure_with_a_way_on(tiny_config: Path) ->
     assert process.returncode == 1
     assert "supervisor" in err
     assert "SIGKILL" in err
-    until(lambda: not is_alive(rank, None), 5)
+    until(lambda: not is_alive(rank, None))
 
 
 def test_a_supervisor_that_cannot_start_is_its_own_words(

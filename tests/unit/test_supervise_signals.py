@@ -112,13 +112,13 @@ def test_a_killed_supervisor_leaves_no_rank(tiny_run: RunDir, start_tiny: Start)
     until(lambda: _steps(tiny_run) > 0)
     process.kill()
     process.wait()
-    until(lambda: not is_alive(rank, None), 5)
+    until(lambda: not is_alive(rank, None))
 
 
 def test_what_a_rank_started_ends_with_it(tiny_run: RunDir, start_tiny: Start) -> None:
     process = start_tiny("--child", "--steps", "2")
     assert process.wait(30) == Exit.DONE
-    until(lambda: not is_alive(pid_of(tiny_run, "child"), None), 5)
+    until(lambda: not is_alive(pid_of(tiny_run, "child"), None))
 
 
 def test_a_second_supervisor_is_refused_and_does_no_harm(tiny_run: RunDir, start_tiny: Start) -> None:
