@@ -11,6 +11,7 @@ from pathlib import Path
 from dpo_tui.runs import effective_state, is_live, is_run, read_final, resume_command, resume_hint
 from engine.config.load import differences, load_config, resolved_toml
 from engine.config.local import absolute, require_inputs
+from engine.config.relaunch import relaunched
 from engine.config.schema import RUN_NAME, Config
 from engine.config.strings import string_faults
 from engine.exits import UsageError
@@ -174,6 +175,7 @@ def _resumed(run: RunDir, given: Config) -> Prepared:
         text = f"there is no run {run.name} in {run.root.parent} to resume: start it without --resume"
         raise UsageError("run.unknown", text, run=str(run.root), case="resume")
     own = load_config(run.config).config
+    launch = relaunched(own, given, run)
     changed = differences(own, given)
     if changed:
         keys = "\n".join(f"  {key}: {before} in the run, now {now}" for key, before, now in changed)
@@ -191,10 +193,10 @@ def _resumed(run: RunDir, given: Config) -> Prepared:
         )
     return Prepared(
         run,
-        own.model_copy(update={"launch": given.launch}),
+        own.model_copy(update={"launch": launch}),
         resuming=True,
         export_ignored=own.export != given.export,
-        relaunched=own.launch != given.launch,
+        relaunched=own.launch.model_dump() != launch.model_dump(),
     )
 
 
