@@ -94,6 +94,8 @@ class _Supervisor:
         self._beaten = 0.0
         self._began = time.monotonic()
         self._oom_kills = oom_kills()
+        self._refused: CannotWriteError | None = None
+        """Why the ranks could not be asked to stop, and were ended."""
 
     def run(self) -> Exit:
         """Prepare, carry through, conclude; whatever fails here is a final status as well."""
@@ -194,6 +196,7 @@ class _Supervisor:
             self._control.request_stop()
         except CannotWriteError as error:
             _complain(error)
+            self._refused = error
             ranks.send(signal.SIGTERM)
 
     def _watch(self, ranks: Ranks) -> None:
@@ -252,6 +255,8 @@ class _Supervisor:
             return Exit.INTERRUPTED, Reason("run.killed", text)
         ended = self._decisive
         assert ended is not None, "a run has at least one rank"
+        if ended.code < 0 and (refused := self._refused) is not None:
+            return refused.exit, Reason(refused.code, refused.text, refused.params)
         log = log_end(self._run.rank_log(ended.rank), offsets[ended.rank])
         if not log and exit_of(ended.code) is Exit.CANNOT_WRITE:
             log = no_room(self._run.root)

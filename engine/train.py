@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ from engine.sanitize import visible
 from engine.trainer import Trainer, due
 
 OUT_OF_MEMORY = (MemoryError, torch.OutOfMemoryError)
+YIELD_SECONDS = 1.0
+"""How long a process among several that failed unforeseen lets others go first: the one that ended is why its own
+exchange with it broke, and the supervisor, who hears of that one first, ends this one meanwhile."""
 
 
 def main(root: Path) -> Exit:
@@ -62,6 +66,8 @@ def main(root: Path) -> Exit:
             return Exit.TRAINING_FAILED
         except Exception as error:
             traceback.print_exc()
+            if "WORLD_SIZE" in os.environ:
+                time.sleep(YIELD_SECONDS)
             text = f"{type(error).__name__}: {error}. The traceback is in train.log"
             events.end(Exit.TRAINING_FAILED, "train.crashed", text, detail=f"{type(error).__name__}: {error}")
             return Exit.TRAINING_FAILED

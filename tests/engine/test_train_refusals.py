@@ -5,9 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.exits import CannotWriteError, EngineError, HubError, NonFiniteError, UnusableError, UsageError
+from engine import train
+from engine.exits import (
+    CannotWriteError,
+    EngineError,
+    Exit,
+    HubError,
+    NonFiniteError,
+    UnusableError,
+    UsageError,
+)
 from engine.objectives import pair_losses
 from engine.rundir.checkpoints import CheckpointIndex
+from engine.rundir.events import read_events
 from tests.engine.runs import final_weights, make_run, train_here, write_pairs
 from tests.engine.tiny_folder import write_folder
 
@@ -85,3 +95,24 @@ def test_an_upload_without_a_login_is_found_before_training(
     with pytest.raises(HubError, match="hf auth login"):
         train_here(run)
     assert not run.data_dir.exists()
+
+
+@pytest.mark.parametrize(("world", "waits"), [("2", True), (None, False)])
+def test_of_several_processes_one_that_breaks_lets_the_cause_go_first(
+    tmp_path: Path, model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch, world: str | None, waits: bool
+) -> None:
+    """What it was exchanging with broke because another has ended, which the supervisor is to hear of first."""
+    done: list[object] = []
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("Connection closed by peer")
+
+    run = make_run(tmp_path, "run", model, pairs)
+    monkeypatch.setattr(train, "run", broken)
+    monkeypatch.setattr("time.sleep", lambda seconds: done.append((seconds, list(read_events(run.events)))))
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    if world:
+        monkeypatch.setenv("WORLD_SIZE", world)
+    assert train.main(run.root) is Exit.TRAINING_FAILED
+    assert done == ([(train.YIELD_SECONDS, [])] if waits else [])
+    assert [event["code"] for event in read_events(run.events)] == ["train.crashed"]

@@ -1,13 +1,14 @@
 """The supervisor's verdict: exit codes and reasons of ranks that end, and no rank left behind."""
 
 import json
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
 from engine.config.load import LoadedConfig, load_config
-from engine.exits import Exit
+from engine.exits import CannotWriteError, Exit
 from engine.launch.local import STOPPING_SIGNALS
 from engine.process import ProcessId, is_alive
 from engine.rundir.control import Control
@@ -162,6 +163,23 @@ def test_a_rank_that_will_not_end_is_killed(tiny_run: RunDir, monkeypatch: pytes
     )
     assert "rank 1 was killed by signal 9" in _reason(tiny_run)
     assert not is_alive(pid_of(tiny_run, "rank-0"), None)
+
+
+def test_a_stop_that_the_disk_refuses_ends_the_run_and_names_the_disk(
+    tiny_run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = ranks("--endless")
+
+    def refuse(control: Control) -> None:
+        raise CannotWriteError("disk.read_only", "control/stop: read-only file system")
+
+    def stopped(run: RunDir, rank: int, world: int, port: int) -> tuple[list[str], dict[str, str]]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return endless(run, rank, world, port)
+
+    monkeypatch.setattr(Control, "request_stop", refuse)
+    assert supervise(tiny_run, stopped) is Exit.CANNOT_WRITE
+    assert _reason(tiny_run) == "control/stop: read-only file system"
 
 
 def test_two_ranks_meet_at_one_place(tiny_run: RunDir) -> None:
