@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from dpo_tui.text import has, t
 from engine.exits import Exit
-from engine.launch.slurm.queue import QUEUE, JobState
+from engine.launch.slurm.queue import FORGOTTEN, QUEUE, JobState
 from engine.rundir.job import JobRecord
 from engine.rundir.paths import RunDir
 from engine.rundir.status import Reason, Status, read_record, read_status
@@ -19,6 +19,7 @@ ENDS = {
     "TIMEOUT": "it was not saved in time; raise launch.slurm.grace",
     "OUT_OF_MEMORY": "it took more than the memory it was given; raise launch.slurm.mem",
     "NODE_FAIL": "one of its nodes failed",
+    FORGOTTEN: "Slurm no longer knows of it, and it left no word: cancelled before it began, or see job.log",
 }
 """What Slurm's words for a job's end mean, where they say why."""
 

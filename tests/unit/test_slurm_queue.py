@@ -7,14 +7,15 @@ import pytest
 
 from dpo_tui.runs import effective_state, is_live
 from dpo_tui.sweep_table import result_of, table
+from engine.config.schema import Config
 from engine.config.slurm import Slurm
 from engine.exits import EnvironmentUnfitError, Exit
 from engine.launch.ranks import RankExit
 from engine.launch.slurm import queue, requeue
 from engine.launch.slurm.cluster import Partition, partitions
 from engine.launch.slurm.job import Job
-from engine.launch.slurm.queue import JobState, Queue, ask, in_queue
-from engine.launch.slurm.step import rank_exits
+from engine.launch.slurm.queue import FORGOTTEN, JobState, Queue, ask, in_queue
+from engine.launch.slurm.step import StepRanks, rank_exits
 from engine.rundir.files import write_json
 from engine.rundir.job import JobRecord, write_job
 from engine.rundir.paths import RunDir
@@ -84,6 +85,12 @@ def test_squeue_then_sacct_then_nobody(tmp_path: Path, monkeypatch: pytest.Monke
     assert ask(JOB) == JobState("COMPLETED")
     command(tmp_path, "squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
     assert ask(JOB) == JobState("COMPLETED")
+    command(tmp_path, "sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
+    assert ask(JOB) == JobState(FORGOTTEN)  # not for ever in the queue
+    command(
+        tmp_path, "squeue", "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1"
+    )
+    assert ask(JOB) is None
     command(tmp_path, "squeue", "echo 'RUNNING|None'")
     assert ask(JOB) == JobState("RUNNING")
 
@@ -140,6 +147,7 @@ def test_a_resumed_run_is_its_new_job_s(run: RunDir, told: dict[str, JobState | 
         ("TIMEOUT", "failed", "slurm.ended"),
         ("NODE_FAIL", "failed", "slurm.ended"),
         ("FAILED", "failed", "slurm.ended"),
+        (FORGOTTEN, "failed", "slurm.ended"),
     ],
 )
 def test_a_job_that_ended_without_a_word(
@@ -275,3 +283,14 @@ def test_a_partition_as_sinfo_lists_it(
     monkeypatch.setenv("PATH", str(tmp_path))
     command(tmp_path, "sinfo", f"echo '{line}'")
     assert partitions() == ([] if found is None else [found])
+
+
+def test_a_job_without_srun_says_what_may_have_hidden_it(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    config = Config.model_validate(
+        {"model": {"id": "x"}, "data": {"sources": [{"path": "y"}]}, "launch": {"launcher": "slurm"}}
+    )
+    with pytest.raises(EnvironmentUnfitError, match=r"srun cannot be started in the job: .*PATH"):
+        StepRanks(run, config, Job("12", 12)).start({"PATH": "/nowhere"})

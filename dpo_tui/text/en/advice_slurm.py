@@ -5,6 +5,10 @@ TEXTS: dict[str, str] = {
     "advice.sweep.too_many": "A sweep is a run for each combination; fewer values in each list make fewer of them.",
     "advice.sweep.exists": "Its runs are beside it, with numbers behind its name.",
     "advice.slurm.no_job": "The supervisor of a Slurm run works inside the job that was sent for it.",
+    "advice.slurm.no_srun": (
+        "srun starts the training processes on the job's nodes. What modules load and the setup file runs comes "
+        "before it; job.log and train.log show what they said."
+    ),
     "advice.slurm.no_sbatch": (
         "sbatch sends jobs; it is on the login nodes of a cluster. `dpo-tui doctor` shows what is found here."
     ),

@@ -5,6 +5,10 @@ TEXTS: dict[str, str] = {
     "advice.sweep.too_many": "扫描对每种组合各做一个运行；每个列表少写几个值，组合就少。",
     "advice.sweep.exists": "它的各个运行就在旁边，名字后面带编号。",
     "advice.slurm.no_job": "Slurm 运行的监管进程在为它提交的作业里工作。",
+    "advice.slurm.no_srun": (
+        "srun 在作业的节点上启动训练进程。在它之前会加载 modules、运行 setup；"
+        "job.log 和 train.log 里有它们的输出。"
+    ),
     "advice.slurm.no_sbatch": "sbatch 用来提交作业，在集群的登录节点上。`dpo-tui doctor` 显示这里有什么。",
     "advice.slurm.unreachable": "集群的控制器停机或繁忙。什么都没有提交；请重试。",
     "advice.slurm.refused": "原话来自 Slurm。`dpo-tui --headless CONFIG --dry-run` 显示脚本并试提交。",

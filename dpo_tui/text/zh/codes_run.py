@@ -26,6 +26,7 @@ TEXTS: dict[str, str] = {
     "code.run.config_changed": (
         "{run} 不能用改过的配置继续：{changes}。按原配置继续：{command}；或用 --run NAME 另起一个运行"
     ),
+    "code.run.bad_folder": "运行目录 {run} 的名称里有不允许的字符。请给它改名",
     "code.run.bad_directory": "存放运行的目录 {runs_dir} 不能用于配置文件。请用 --runs 指定其他目录",
     "code.run.no_name": "无法从 {path} 得出运行名称；请用 --run NAME 指定",
     "code.run.locked": "{run}：另一个进程正在运行它",

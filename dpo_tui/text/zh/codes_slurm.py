@@ -7,6 +7,7 @@ TEXTS: dict[str, str] = {
     "code.slurm.no_sbatch": (
         "这里没有 sbatch，而 launch.launcher 为 'slurm'：请在集群的登录节点上运行，或加载提供它的模块"
     ),
+    "code.slurm.no_srun": "作业里的 srun 无法启动：{detail}。请检查 launch.slurm 的 modules 和 setup 是否改变了 PATH",
     "code.slurm.unreachable": "集群没有回应：{detail}。请重试，或用 `sinfo` 查看它的状态",
     "code.slurm.refused": "集群拒绝了作业：{detail}。`sinfo` 列出它的分区；请改正 [launch.slurm]",
     "code.slurm.mount": "{folder} 不能挂载进容器：“:”和“,”在那里另有含义。请改名",
@@ -21,6 +22,9 @@ TEXTS: dict[str, str] = {
     "code.slurm.ended.TIMEOUT": "作业 {job} 到了时限，还没有存完；请增大 launch.slurm.grace，继续请运行：{command}",
     "code.slurm.ended.OUT_OF_MEMORY": "作业 {job} 超出了节点内存；请增大 launch.slurm.mem，继续请运行：{command}",
     "code.slurm.ended.NODE_FAIL": "作业 {job} 的一个节点失效；继续请运行：{command}",
+    "code.slurm.ended.FORGOTTEN": (
+        "Slurm 已不记得作业 {job}，它也没有留下消息：开始之前就被取消，或见 job.log；继续请运行：{command}"
+    ),
     "code.slurm.requeued": "时限将到；第 {step} 步已保存，作业 {job} 重新排队",
     "code.sweep.too_many": "launch.slurm.array 有 {count} 种组合，而扫描最多 {most} 个：请减少一些",
     "code.sweep.exists": "{folder} 已经存在：用 --resume 继续它的扫描，或用 --run NAME 另取名字",

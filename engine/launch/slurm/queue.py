@@ -7,9 +7,9 @@ import re
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from engine.launch.slurm.command import call, order
+from engine.launch.slurm.command import Answer, call, order
 from engine.rundir.job import JobRecord
 
 FRESH_SECONDS = 5.0
@@ -46,6 +46,10 @@ NEVER = frozenset(
     }
 )
 """Reasons for which a job waits until somebody changes it, or the cluster."""
+
+FORGOTTEN = "FORGOTTEN"
+"""Not a word of Slurm's: it knows no such job any more."""
+_NO_SUCH_JOB = "Invalid job id"
 
 _WORD = re.compile(r"[A-Za-z0-9_:,()./ -]{0,200}")
 
@@ -112,13 +116,16 @@ QUEUE = Queue()
 
 
 def ask(job: JobRecord) -> JobState | None:
-    """How a job stands, by squeue or, where it has forgotten it, by sacct; None where neither tells."""
+    """How a job stands, by squeue or, where it has forgotten it, by sacct; None where nobody can be asked.
+
+    Without accounting the controller alone knows of jobs, and of one that is over for some minutes only.
+    """
     there = [] if job.cluster is None else [f"--clusters={job.cluster}"]
     listed = _answer(["squeue", "--noheader", "--states=all", *there, f"--jobs={job.id}", "--format=%T|%r"])
-    if listed is not None and (state := in_queue(listed)):
+    if state := in_queue(listed.out):
         return state
     told = _answer(["sacct", "-n", "-X", "-P", *there, "-j", job.id, "-o", "State,Reason"])
-    return None if told is None else in_queue(told)
+    return in_queue(told.out) or (JobState(FORGOTTEN) if _NO_SUCH_JOB in listed.refusal else None)
 
 
 def in_queue(text: str) -> JobState | None:
@@ -138,10 +145,10 @@ def cancel(job: JobRecord) -> str:
     return order(["scancel", *there, job.id])
 
 
-def _answer(argv: Sequence[str]) -> str | None:
-    """What a command prints; None where it is missing, fails or does not answer."""
+def _answer(argv: Sequence[str]) -> Answer:
+    """What a command prints: nothing where it is missing, fails or does not answer."""
     try:
         answer = call(argv, _TIMEOUT)
-    except OSError:
-        return None
-    return answer.out if answer.code == 0 else None
+    except OSError as error:
+        return Answer(1, "", str(error))
+    return answer if answer.code == 0 else replace(answer, out="")

@@ -6,10 +6,11 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from engine.config.local import local_inputs
 from engine.config.schema import Config
-from engine.exits import UsageError
+from engine.exits import EnvironmentUnfitError, UsageError
 from engine.launch.local import ENGINE
 from engine.launch.ranks import RankExit
 from engine.launch.slurm.job import Job
@@ -82,23 +83,17 @@ class StepRanks:
         self._log = 0
 
     def start(self, environment: Mapping[str, str]) -> None:
-        """Start all of them; what srun says goes to the run's log. Raises OSError where there is no srun."""
+        """Start all of them; what srun says goes to the log. Raises EnvironmentUnfitError where it cannot start."""
         world = self._config.launch.world
         for rank in range(world):
             self._run.rank_exit(rank).unlink(missing_ok=True)
         self._log = self._run.train_log.stat().st_size if self._run.train_log.exists() else 0
         with writing(self._run.ranks_dir):
             self._run.ranks_dir.mkdir(mode=0o700, exist_ok=True)
-        with writing(self._run.train_log), self._run.train_log.open("ab") as log:
-            self._srun = subprocess.Popen(
-                step_command(self._run, self._config),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**environment, **self._job.meeting(world)},
-                process_group=0,
-                close_fds=True,
-            )
+        with writing(self._run.train_log):
+            log = self._run.train_log.open("ab")
+        with log:
+            self._srun = self._started(log, {**environment, **self._job.meeting(world)})
 
     @property
     def running(self) -> int:
@@ -119,6 +114,24 @@ class StepRanks:
 
     def reap_strays(self) -> None:
         """A job's strays are Slurm's."""
+
+    def _started(self, log: BinaryIO, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        try:
+            return subprocess.Popen(
+                step_command(self._run, self._config),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=dict(environment),
+                process_group=0,
+                close_fds=True,
+            )
+        except OSError as error:
+            text = (
+                f"srun cannot be started in the job: {error}. See whether modules or setup of [launch.slurm] have "
+                "changed PATH"
+            )
+            raise EnvironmentUnfitError("slurm.no_srun", text, detail=str(error)) from error
 
     def _told(self) -> str:
         with self._run.train_log.open("rb") as log:
