@@ -174,6 +174,9 @@ def _resumed(run: RunDir, given: Config) -> Prepared:
     if not is_run(run.root):
         text = f"there is no run {run.name} in {run.root.parent} to resume: start it without --resume"
         raise UsageError("run.unknown", text, run=str(run.root), case="resume")
+    if fault := next(string_faults(str(run.root)), None):
+        where = one_line(str(run.root))
+        raise UsageError("run.bad_folder", f"{where}: {fault.text}. Rename it", run=where)
     own = load_config(run.config).config
     launch = relaunched(own, given, run)
     changed = differences(own, given)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
 from engine.config.load import load_config
 from engine.config.problems import ConfigError
 from engine.config.schema import Config
 from engine.exits import EnvironmentUnfitError, UsageError
 from engine.launch.slurm.options import job_options
-from engine.launch.slurm.script import job_script
+from engine.launch.slurm.script import job_name, job_script
 from engine.launch.slurm.step import step_command
 from engine.launch.slurm.submit import try_submission, without_secrets
 from engine.rundir.paths import RunDir
@@ -170,6 +171,7 @@ def test_a_secret_stays_here() -> None:
         "PATH": "/bin", "HF_TOKEN": token, "WANDB_API_KEY": "x", "AWS_SECRET_ACCESS_KEY": "x", "MY_PASSWORD": "x",
         "HEADER": f"Bearer {token}", "MODELSCOPE_API_TOKEN": "x", "MODELSCOPE_CACHE": "/m",
         "HF_HOME": "/h", "SBATCH_ACCOUNT": "lab", "KEYBOARD": "de",
+        "SLURM_CONF": "/etc/slurm.conf", "SLURM_JOB_ID": "7", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3",
     }  # fmt: skip
     assert set(without_secrets(environment)) == {
         "PATH",
@@ -177,7 +179,24 @@ def test_a_secret_stays_here() -> None:
         "MODELSCOPE_CACHE",
         "SBATCH_ACCOUNT",
         "KEYBOARD",
+        "SLURM_CONF",  # of the cluster; what else Slurm has set is of the job that this is sent from
     }
+
+
+def test_a_job_with_a_cache_of_its_own_finds_the_login_of_whoever_sends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", "/home/me/login token")
+    run = RunDir(Path("/runs/r"))
+    script = job_script(config_of(cache="/shared/cache"), [run], run.job_script)
+    assert "export HF_HOME=/shared/cache/huggingface\n" in script
+    assert "export HF_TOKEN_PATH='/home/me/login token'\n" in script
+    assert "HF_TOKEN_PATH" not in job_script(config_of(), [run], run.job_script)
+
+
+def test_a_job_is_called_by_one_word() -> None:
+    run = RunDir(Path("/runs/copy of\nmine"))
+    assert job_name([run], run.job_script) == "copy-of-mine"
 
 
 @pytest.mark.parametrize(

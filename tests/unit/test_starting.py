@@ -63,6 +63,15 @@ def test_a_run_without_a_checkpoint_may_be_deleted_to_start_over(
         assert (hint in caught.value.text) != saved
 
 
+def test_a_run_whose_folder_was_given_a_name_of_two_lines_is_not_resumed(tmp_path: Path) -> None:
+    """It would stand in a job's script."""
+    config = write_config(tmp_path)
+    launch(config, supervisor=supervisor("--fail-at", "2"))
+    odd = (tmp_path / "runs" / "tiny").rename(tmp_path / "runs" / "a\ntouch canary #")
+    with pytest.raises(UsageError, match="Rename it"):
+        launch(odd, resume=True, supervisor=supervisor())
+
+
 def test_a_run_directory_as_config_is_resumed_or_explained(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     launch(config, supervisor=supervisor("--fail-at", "2"))

@@ -1,9 +1,11 @@
 """The script that sbatch is given: what to ask for, what to set up, and the run's supervisor in its place."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from huggingface_hub import constants
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from engine.config.schema import Config
@@ -43,12 +45,16 @@ def job_script(config: Config, runs: Sequence[RunDir], at: Path) -> str:
 
 
 def job_name(runs: Sequence[RunDir], at: Path) -> str:
-    """The run's name; a sweep's is that of its script's folder."""
-    return runs[0].name if len(runs) == 1 else at.parent.name
+    """The run's name; a sweep's is that of its script's folder. A folder may have been given any name since."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", runs[0].name if len(runs) == 1 else at.parent.name)
 
 
 def job_environment(config: Config) -> Mapping[str, str]:
     """What the script sets for the supervisor and the ranks: quiet output, and caches that all nodes see."""
     cache = config.launch.job.cache
-    places = {} if cache is None else {"XDG_CACHE_HOME": cache, "HF_HOME": f"{cache}/huggingface"}
-    return {**supervisor_environment({}), **places}
+    if cache is None:
+        return supervisor_environment({})
+    login = {
+        "HF_TOKEN_PATH": constants.HF_TOKEN_PATH
+    }  # it lies in the HF_HOME of whoever logged in: a path, no secret
+    return {**supervisor_environment({}), "XDG_CACHE_HOME": cache, "HF_HOME": f"{cache}/huggingface", **login}

@@ -22,6 +22,8 @@ _LOOK_TIMEOUT = 20.0
 _SECRET = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY", re.IGNORECASE
 )
+_OF_THE_CLUSTER = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT")
+"""Slurm's variables that name no job."""
 _BUSY = re.compile(
     r"Unable to contact|timed out|Connection refused|Resource temporarily|slurm_load|controller|configuration source"
 )
@@ -55,12 +57,21 @@ def try_submission(config: Config, runs: Sequence[RunDir]) -> str:
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment a job may get: Slurm keeps it, where its operators and a debugger's output can show it."""
+    """The environment a job may get: Slurm keeps it, where its operators and a debugger's output can show it.
+
+    Without the numbers of a job that this is sent from: the new one would take some of them for its own.
+    """
     return {
         name: value
         for name, value in environment.items()
-        if not _SECRET.search(name) and not holds_token(value)
+        if not _SECRET.search(name)
+        and not holds_token(value)
+        and (name in _OF_THE_CLUSTER or not _is_of_a_job(name))
     }
+
+
+def _is_of_a_job(name: str) -> bool:
+    return name.startswith("SLURM_")
 
 
 def _options(config: Config, runs: Sequence[RunDir], at: Path) -> list[str]:
