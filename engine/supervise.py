@@ -106,7 +106,7 @@ class _Supervisor:
             self._prepare()
             before = self._saved()
             code, reason = self._train(config)
-            if self._out_of_time and code is Exit.STOPPED:
+            if self._out_of_time and code is Exit.STOPPED and not self._control.stop_wished():
                 if (queued := self._queue_again(config, before)) is None:
                     return code
                 code, reason = queued
@@ -134,7 +134,7 @@ class _Supervisor:
         return "terminated" if self._job is not None and self._heard[:1] == [signal.SIGTERM] else ""
 
     def _prepare(self) -> None:
-        self._control.clear()
+        self._control.clear(sent=None if self._job is None else self._run.job_json)
         CheckpointIndex(self._run.checkpoints_dir).recover()
         self._run.summary_json.unlink(missing_ok=True)
         before = read_record(self._run.run_json)
@@ -193,7 +193,7 @@ class _Supervisor:
     def _pass_on(self, ranks: Ranks) -> None:
         """Ask the ranks to stop; on a full disk, where no checkpoint could be saved either, end them."""
         try:
-            self._control.request_stop()
+            self._control.pass_on_stop()
         except CannotWriteError as error:
             _complain(error)
             self._refused = error

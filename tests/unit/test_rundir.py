@@ -242,3 +242,20 @@ def test_a_process_whose_supervisor_is_gone_does_not_start() -> None:
 def test_files_of_a_run_hold_json_that_others_can_read(tmp_path: Path) -> None:
     write_status(tmp_path / "status.json", _STATUS)
     assert json.loads((tmp_path / "status.json").read_text())["reason"]["params"] == {"line": 3}
+
+
+def test_a_wish_to_stop_what_was_just_sent_outlives_its_start(tmp_path: Path) -> None:
+    """What an attempt before was asked does not, nor what its supervisor asked for itself."""
+    control, sent = Control(tmp_path / "control"), tmp_path / "job.json"
+    sent.touch()
+    control.pass_on_stop()
+    assert control.stop_requested()
+    assert not control.stop_wished()
+    control.request_stop()
+    for age, stays in ((5.0, True), (-5.0, False)):
+        os.utime(tmp_path / "control" / "stop", times=(sent.stat().st_mtime + age,) * 2)
+        control.clear(sent)
+        assert control.stop_requested() == control.stop_wished() == stays
+    control.request_stop()
+    control.clear()
+    assert not control.stop_requested()

@@ -177,7 +177,7 @@ def test_a_stop_that_the_disk_refuses_ends_the_run_and_names_the_disk(
         os.kill(os.getpid(), signal.SIGTERM)
         return endless(run, rank, world, port)
 
-    monkeypatch.setattr(Control, "request_stop", refuse)
+    monkeypatch.setattr(Control, "pass_on_stop", refuse)
     assert supervise(tiny_run, stopped) is Exit.CANNOT_WRITE
     assert _reason(tiny_run) == "control/stop: read-only file system"
 
