@@ -49,7 +49,9 @@ def row(found: Forecast, width: int) -> Row:
     for part, size in found.estimate.parts.items():
         behind += size
         parts += [part] * (round(width * behind / scale) - len(parts))
-    if not found.fits:
+    if found.fits:
+        del parts[safe:]  # by rounding, in a bar of few cells
+    else:
         parts += [found.estimate.largest] * (safe + 1 - len(parts))
     return Row(tuple(parts + [None] * (width - len(parts))), safe)
 

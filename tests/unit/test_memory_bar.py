@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dpo_tui.widgets.memory_bar import LOOKS, bar, row
@@ -48,6 +48,7 @@ def test_each_part_has_a_letter_of_its_own() -> None:
     assert len({letter for letter, _ in LOOKS.values()}) == len(PARTS)
 
 
+@example(forecast(7, head=6), 2)
 @given(FORECASTS, st.integers(2, 200))
 def test_parts_pass_the_mark_just_where_they_may_not_fit(found: Forecast, width: int) -> None:
     cells = row(found, width)
