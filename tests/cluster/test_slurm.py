@@ -230,6 +230,19 @@ def test_stop_before_it_begins(config: Path, run: RunDir) -> None:
     assert call("--headless", config, *TWO_NODES, "--resume").returncode == Exit.DONE
 
 
+def test_stop_while_it_begins(config: Path, run: RunDir, tmp_path: Path) -> None:
+    """Asked for when the job has its nodes and its supervisor is not there yet; a resume does not find it again."""
+    setup = tmp_path / "setup.sh"
+    setup.write_text("mkdir -p control && touch control/stop\n")
+    begun = call("--headless", config, *TWO_NODES, "--set", f"launch.slurm.setup='{setup}'")
+    assert begun.returncode == Exit.STOPPED, begun.stderr
+    assert "stopped before the training began" in begun.stderr
+    setup.write_text("")
+    first = job_of(run)
+    assert call("--headless", config, "--resume").returncode == Exit.DONE
+    assert job_of(run) != first  # a job again, as the run was launched
+
+
 def test_a_sweep_of_four(config: Path, tmp_path: Path) -> None:
     """Four runs of one array, and a table of what came out, the best first."""
     array = 'launch.slurm.array={ "objective.beta" = [0.05, 0.2], "optimizer.learning_rate" = [1e-5, 1e-3] }'

@@ -54,7 +54,9 @@ def job_environment(config: Config) -> Mapping[str, str]:
     cache = config.launch.job.cache
     if cache is None:
         return supervisor_environment({})
-    login = {
-        "HF_TOKEN_PATH": constants.HF_TOKEN_PATH
-    }  # it lies in the HF_HOME of whoever logged in: a path, no secret
-    return {**supervisor_environment({}), "XDG_CACHE_HOME": cache, "HF_HOME": f"{cache}/huggingface", **login}
+    places = {
+        "XDG_CACHE_HOME": cache,
+        "HF_HOME": f"{cache}/huggingface",
+        "HF_TOKEN_PATH": constants.HF_TOKEN_PATH,  # a path, no secret: the login stays in the sender's own HF_HOME
+    }
+    return {**supervisor_environment({}), **places}

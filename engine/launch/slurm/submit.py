@@ -13,6 +13,7 @@ from engine.launch.slurm.command import call
 from engine.launch.slurm.options import job_options
 from engine.launch.slurm.script import job_name, job_script
 from engine.launch.slurm.step import step_command
+from engine.rundir.control import Control
 from engine.rundir.files import write_whole
 from engine.rundir.job import write_job
 from engine.rundir.paths import RunDir
@@ -22,8 +23,8 @@ _LOOK_TIMEOUT = 20.0
 _SECRET = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY", re.IGNORECASE
 )
-_OF_THE_CLUSTER = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT")
-"""Slurm's variables that name no job."""
+_OF_A_JOB = re.compile(r"SLURM_(?!CONF|CLUSTERS|TIME_FORMAT)")
+"""Slurm's variables, less those that are of a cluster or of a person."""
 _BUSY = re.compile(
     r"Unable to contact|timed out|Connection refused|Resource temporarily|slurm_load|controller|configuration source"
 )
@@ -39,6 +40,9 @@ def submit(
     """
     for run in runs:
         step_command(run, config)  # what cannot be started is said here, not by a job that waited for hours
+        Control(
+            run.control_dir
+        ).clear()  # of an attempt before: what is asked from here on is asked of this job
     write_whole(at, job_script(config, runs, at).encode())
     said = _sbatch(["--parsable", *_options(config, runs, at)], environment)
     id_, _, cluster = said.strip().splitlines()[-1].partition(";")
@@ -64,14 +68,8 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if not _SECRET.search(name)
-        and not holds_token(value)
-        and (name in _OF_THE_CLUSTER or not _is_of_a_job(name))
+        if not (_SECRET.search(name) or _OF_A_JOB.match(name) or holds_token(value))
     }
-
-
-def _is_of_a_job(name: str) -> bool:
-    return name.startswith("SLURM_")
 
 
 def _options(config: Config, runs: Sequence[RunDir], at: Path) -> list[str]:
